@@ -1,0 +1,1 @@
+"""localctl: an OCPP Local Controller."""

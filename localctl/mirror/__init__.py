@@ -1,0 +1,1 @@
+"""From PublishFirmware to Published."""

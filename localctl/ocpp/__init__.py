@@ -1,0 +1,1 @@
+"""The language: frames, calls and messages of OCPP. All rules, no I/O."""

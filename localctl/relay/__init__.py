@@ -1,0 +1,1 @@
+"""What passes through: one pair of WebSockets for each station."""

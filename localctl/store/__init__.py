@@ -1,0 +1,1 @@
+"""What has been verified, and what must last."""

@@ -1,0 +1,125 @@
+"""The kinds of value that a configuration is made of. Rules: text in, a frozen value out, ValueError else.
+
+What is allowed is said here once, in words for an installer, and printed by ``config`` behind every fault.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field
+
+_UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)")
+_IDENTITY: Final = re.compile(r"[^:/\s\x00-\x1f\x7f]{1,48}")
+_PORTS: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener binds: ``host`` as given (no brackets), ``port`` 0 for any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(value: object) -> Address:
+    """``HOST:PORT`` or ``[IPV6]:PORT``."""
+    if isinstance(value, Address):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("is not text")  # noqa: TRY004  pydantic turns only ValueError into a fault
+    host, colon, port = value.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or (":" in host and not bracketed):
+        raise ValueError("is not HOST:PORT")
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"has no usable port: {port!r}")
+    return Address(host[1:-1] if bracketed else host, int(port))
+
+
+def parse_optional_address(value: object) -> Address | None:
+    """As parse_address; empty is None."""
+    return None if value is None or value == "" else parse_address(value)
+
+
+def parse_size(value: object) -> int:
+    """A number of bytes, or text such as ``2GiB``."""
+    if isinstance(value, bool):
+        raise ValueError("is not a size")  # noqa: TRY004
+    if isinstance(value, int):
+        if value < 0:
+            raise ValueError("is negative")
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match[2] not in _UNITS:
+        raise ValueError("is not a size")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_ports(value: object) -> range | None:
+    """``FIRST-LAST``; empty is None: any free port."""
+    if value is None or isinstance(value, range):
+        return value
+    if value == "":
+        return None
+    match = _PORTS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not FIRST-LAST")
+    first, last = int(match[1]), int(match[2])
+    if not 0 < first <= last <= 65535:
+        raise ValueError("is not a range of ports")
+    return range(first, last + 1)
+
+
+def check_identity(value: str) -> str:
+    """Part 1 §8.3: the controller's own identity."""
+    if not _IDENTITY.fullmatch(value):
+        raise ValueError("is not an identity")
+    return value
+
+
+def check_csms_url(value: str) -> str:
+    """A WebSocket URL without user, query or fragment; a slash at its end is dropped."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as fault:
+        raise ValueError("is not a URL") from fault
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname or port == 0:
+        raise ValueError("is not a WebSocket URL")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("carries a user or password (they belong in basic_auth_password)")
+    if parts.query or parts.fragment or not value.isprintable() or " " in value:
+        raise ValueError("carries a query, a fragment or a space")
+    return value.rstrip("/")
+
+
+OcppVersion = Literal["2.1", "2.0.1", "1.6"]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more")]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number of seconds above 0")]
+Count = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
+PositiveCount = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
+Size = Annotated[
+    int, BeforeValidator(parse_size), Field(description='bytes, or text such as "512KiB", "256MiB", "2GiB"')
+]
+Listen = Annotated[
+    Address,
+    BeforeValidator(parse_address),
+    Field(description='"HOST:PORT", such as "0.0.0.0:8080" or "[::]:8080"; port 0 for any free one'),
+]
+OptionalListen = Annotated[
+    Address | None,
+    BeforeValidator(parse_optional_address),
+    Field(description='"HOST:PORT", such as "127.0.0.1:9188"; empty for none'),
+]
+Ports = Annotated[
+    range | None,
+    BeforeValidator(parse_ports),
+    Field(description='"FIRST-LAST", such as "50000-50199"; empty for any free port'),
+]
+FilePath = Annotated[str, Field(description="the path of a readable file, or empty")]
