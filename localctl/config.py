@@ -279,8 +279,6 @@ def read_secret(reference: str, environ: Mapping[str, str]) -> str:
     Raises OSError, UnicodeDecodeError, or KeyError where systemd passed no credentials.
     """
     kind, colon, credential = reference.partition(":")
-    if colon and kind == "credential":
-        path = Path(environ["CREDENTIALS_DIRECTORY"]) / credential
-    else:
-        path = Path(reference)
+    named = bool(colon) and kind == "credential"
+    path = Path(environ["CREDENTIALS_DIRECTORY"], credential) if named else Path(reference)
     return path.read_text(encoding="utf-8").rstrip("\r\n")

@@ -54,7 +54,9 @@ class Metrics:
         self._mirror()
         self._serve()
         self.log_messages = self._counter("log_messages", "Messages logged.", level=LEVELS)
-        self.event_loop_lag = self._gauge("event_loop_lag_seconds", "How late the loop last was.", loop=LOOPS)
+        self.event_loop_lag = self._gauge(
+            "event_loop_lag_seconds", "The latest that the loop was in the last minute.", loop=LOOPS
+        )
 
     def _uplink(self) -> None:
         self.csms_connected = self._gauge("csms_connected", "1 while the uplink is open and the boot accepted.")
