@@ -1,0 +1,1 @@
+"""Tests of whole journeys: the daemon between real peers."""
