@@ -1,0 +1,207 @@
+"""The messages that we send and understand, in OCPP 2.0.1 and 2.1. Rules: no I/O.
+
+A request of the CSMS is checked here as its JSON schema asks, and a fault becomes the CALLERROR code that OCPP-J 4.3
+has for it. What we send is made here too: an absent optional field is left out, never null, {} or [] (4.1.5).
+"""
+
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from localctl.errors import OcppFault
+from localctl.ocpp.actions import Version
+from localctl.ocpp.frames import Payload
+
+Registration = Literal["Accepted", "Pending", "Rejected"]
+PublishStatus = Literal[
+    "Idle",
+    "DownloadScheduled",
+    "Downloading",
+    "DownloadPaused",
+    "Downloaded",
+    "ChecksumVerified",
+    "InvalidChecksum",
+    "DownloadFailed",
+    "Published",
+    "PublishFailed",
+]
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # Part 4: an integer has 32 bits
+Natural = Annotated[int, Field(ge=0, le=2**31 - 1)]  # 2.1: minimum 0
+
+
+class Message(BaseModel):
+    """A payload of the CSMS: strict, nothing unknown in it."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    customData: "CustomData | None" = None  # noqa: N815  the wire's name
+
+
+class CustomData(BaseModel):
+    """A vendor's addition, looked at by nobody."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
+    vendorId: Annotated[str, Field(max_length=255)]  # noqa: N815
+
+
+class PublishFirmwareRequest(Message):
+    """L03: fetch this file and publish it."""
+
+    location: Annotated[str, Field(max_length=512)]
+    retries: Integer | None = None
+    checksum: Annotated[str, Field(max_length=32)]
+    requestId: Integer  # noqa: N815
+    retryInterval: Integer | None = None  # noqa: N815
+
+
+class PublishFirmwareRequest21(PublishFirmwareRequest):
+    """The same in 2.1."""
+
+    location: Annotated[str, Field(max_length=2000)]
+    retries: Natural | None = None
+    requestId: Natural  # noqa: N815
+    retryInterval: Natural | None = None  # noqa: N815
+
+
+class UnpublishFirmwareRequest(Message):
+    """L04: withdraw the file with this checksum."""
+
+    checksum: Annotated[str, Field(max_length=32)]
+
+
+class Evse(Message):
+    """An EVSE; it has no meaning to a controller and is ignored (F06)."""
+
+    id: Integer
+    connectorId: Integer | None = None  # noqa: N815
+
+
+class TriggerMessageRequest(Message):
+    """F06: send this message."""
+
+    requestedMessage: Literal[  # noqa: N815
+        "BootNotification",
+        "LogStatusNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "MeterValues",
+        "SignChargingStationCertificate",
+        "SignV2GCertificate",
+        "StatusNotification",
+        "TransactionEvent",
+        "SignCombinedCertificate",
+        "PublishFirmwareStatusNotification",
+    ]
+    evse: Evse | None = None
+
+
+class TriggerMessageRequest21(Message):
+    """The same in 2.1."""
+
+    requestedMessage: Literal[  # noqa: N815
+        "BootNotification",
+        "LogStatusNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "MeterValues",
+        "SignChargingStationCertificate",
+        "SignV2GCertificate",
+        "SignV2G20Certificate",
+        "StatusNotification",
+        "TransactionEvent",
+        "SignCombinedCertificate",
+        "PublishFirmwareStatusNotification",
+        "CustomTrigger",
+    ]
+    customTrigger: Annotated[str, Field(max_length=50)] | None = None  # noqa: N815
+    evse: Evse | None = None
+
+
+class FirmwareFile(Message):
+    """The firmware that an UpdateFirmware names."""
+
+    location: Annotated[str, Field(max_length=2000)]
+    retrieveDateTime: str  # noqa: N815
+    installDateTime: str | None = None  # noqa: N815
+    signingCertificate: Annotated[str, Field(max_length=5500)] | None = None  # noqa: N815
+    signature: Annotated[str, Field(max_length=800)] | None = None
+
+
+class UpdateFirmwareRequest(Message):
+    """L01: update the controller itself."""
+
+    requestId: Integer  # noqa: N815
+    firmware: FirmwareFile
+    retries: Integer | None = None
+    retryInterval: Integer | None = None  # noqa: N815
+
+
+class BootNotificationResponse(BaseModel):
+    """B01 to B03: what the CSMS says to our boot; what else it carries is let be."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    status: Registration
+    interval: int
+    currentTime: str  # noqa: N815
+
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+_CODES: Final = {  # pydantic's kind of fault → OCPP-J 4.3
+    "missing": "OccurrenceConstraintViolation",
+    "extra_forbidden": "FormatViolation",
+    "string_too_long": "PropertyConstraintViolation",
+    "literal_error": "PropertyConstraintViolation",
+    "greater_than_equal": "PropertyConstraintViolation",
+    "less_than_equal": "PropertyConstraintViolation",
+}
+_REQUESTS: Final[dict[tuple[str, Version], type[Message]]] = {
+    ("PublishFirmware", "2.0.1"): PublishFirmwareRequest,
+    ("PublishFirmware", "2.1"): PublishFirmwareRequest21,
+    ("UnpublishFirmware", "2.0.1"): UnpublishFirmwareRequest,
+    ("UnpublishFirmware", "2.1"): UnpublishFirmwareRequest,
+    ("TriggerMessage", "2.0.1"): TriggerMessageRequest,
+    ("TriggerMessage", "2.1"): TriggerMessageRequest21,
+    ("UpdateFirmware", "2.0.1"): UpdateFirmwareRequest,
+    ("UpdateFirmware", "2.1"): UpdateFirmwareRequest,
+}
+UNDERSTOOD: Final = frozenset(action for action, _ in _REQUESTS)
+
+
+def read_request(action: str, version: Version, payload: Payload) -> Message:
+    """Check the payload of an action in UNDERSTOOD. Raises OcppFault with the code of the first fault."""
+    try:
+        return _REQUESTS[action, version].model_validate(payload)
+    except ValidationError as fault:
+        error = fault.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in error["loc"])
+        code = _CODES.get(error["type"], "TypeConstraintViolation")
+        raise OcppFault(code, f"{action}: {where}: {error['msg']}") from None
+
+
+def boot_notification(reason: str, vendor_name: str, model: str, serial_number: str, firmware: str) -> Payload:
+    """B01: who we are; an empty serial number is left out."""
+    station = {"vendorName": vendor_name, "model": model, "firmwareVersion": firmware[:50]}
+    if serial_number:
+        station["serialNumber"] = serial_number
+    return {"reason": reason, "chargingStation": station}
+
+
+def publish_status(status: PublishStatus, request_id: int | None, location: tuple[str, ...] = ()) -> Payload:
+    """L03.FR.01, FR.04: one state of a publication; only Published carries locations."""
+    payload: dict[str, Any] = {"status": status}
+    if request_id is not None:
+        payload["requestId"] = request_id
+    if location:
+        payload["location"] = list(location)
+    return payload
+
+
+def answer(status: str, reason: str = "", info: str = "") -> Payload:
+    """A response that is a status, with a statusInfo where there is a reason code."""
+    payload: dict[str, Any] = {"status": status}
+    if reason:
+        payload["statusInfo"] = {"reasonCode": reason[:20], **({"additionalInfo": info[:512]} if info else {})}
+    return payload
