@@ -1,6 +1,7 @@
 """The CALL that awaits its answer. Rules: no I/O, no clock.
 
-One CALL is outstanding at a time on a connection (Part 4, 4.1.1); an answer that comes late, or to nothing, is nobody's.
+One CALL is outstanding at a time on a connection (Part 4, 4.1.1); an answer that
+comes late, or to nothing, is nobody's.
 """
 
 from dataclasses import dataclass, field

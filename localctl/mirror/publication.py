@@ -1,0 +1,213 @@
+"""One publication, from PublishFirmware to its end. Rules: no I/O, no clock, no randomness.
+
+``step`` takes a publication and what happened, and returns the publication as it is now and what is to be done. Every
+new state is reported (L03.FR.01) in the same breath in which it is recorded; the order of effects is the order in
+which the edge performs them. A step that the table lacks is a fault of ours: IllegalStep.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from localctl.errors import IllegalStep
+from localctl.ocpp.messages import PublishStatus
+
+
+class State(Enum):
+    """Where a publication stands; the values are what the database keeps."""
+
+    ACCEPTED = "accepted"
+    SCHEDULED = "scheduled"
+    DOWNLOADING = "downloading"
+    PAUSED = "paused"
+    VERIFIED = "verified"
+    PUBLISHED = "published"
+    DOWNLOAD_FAILED = "download_failed"
+    INVALID_CHECKSUM = "invalid_checksum"
+    PUBLISH_FAILED = "publish_failed"
+    CANCELLED = "cancelled"
+
+
+ENDED: Final = frozenset(
+    {State.PUBLISHED, State.DOWNLOAD_FAILED, State.INVALID_CHECKSUM, State.PUBLISH_FAILED, State.CANCELLED}
+)
+FLOWING: Final = frozenset({State.DOWNLOADING, State.VERIFIED})  # L04.FR.04: its bytes are flowing to us
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """How far a partial file goes, durably, and what proves that the origin still has the same file.
+
+    ``offset`` and ``total`` are bytes; ``validator`` is a strong ETag, or a Last-Modified date, or empty.
+    """
+
+    offset: int = 0
+    total: int | None = None
+    validator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One PublishFirmware. ``checksum`` is lower case; ``interval`` is retryInterval in seconds where it was given.
+
+    ``location`` may carry credentials, so it is left out of the repr.
+    """
+
+    id: int
+    request_id: int
+    location: str
+    checksum: str
+    name: str
+    retries: int
+    interval: float | None
+    created_at: float
+    state: State = State.ACCEPTED
+    failures: int = 0
+    restarted: bool = False
+    resume: Resume = Resume()
+
+    def __repr__(self) -> str:
+        return f"<publication {self.request_id} of {self.checksum}: {self.state.value}>"
+
+
+# What happened.
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """No slot is free, or another publication fetches the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The download begins or goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The whole file is on disk; ``resumed`` where it is made of more than one response."""
+
+    md5: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """A try ended without the file; ``final`` where asking again is in vain."""
+
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileStored:
+    """The verified file is in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoringFailed:
+    """The verified file cannot be put in its place, or there is no listener to serve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyPublished:
+    """The same checksum is published already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The CSMS withdrew it before its bytes flowed."""
+
+
+Event = Awaited | Begun | Fetched | FetchFailed | FileStored | StoringFailed | AlreadyPublished | Cancelled
+
+
+# What is to be done.
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Report this status (L03.FR.01); Published carries the URIs (L03.FR.04)."""
+
+    status: PublishStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Throw the partial file away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fetch, from where the partial file ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for the next try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Put the verified file in its place."""
+
+
+Effect = Notify | Discard | Fetch | Wait | Store
+Step = tuple[Publication, tuple[Effect, ...]]
+
+
+def step(publication: Publication, event: Event) -> Step:
+    """The next state and its effects. Raises IllegalStep."""
+    rule = _TABLE.get((publication.state, type(event)))
+    if rule is None:
+        raise IllegalStep(publication.state.value, type(event).__name__)
+    return rule(publication, event)
+
+
+def _to(state: State, *effects: Effect) -> Callable[[Publication, Event], Step]:
+    return lambda publication, _event: (replace(publication, state=state), effects)
+
+
+def _fetched(publication: Publication, event: Event) -> Step:
+    """L03.FR.02, FR.07: the MD5 of the whole file decides; one that was put together is given one more chance."""
+    assert isinstance(event, Fetched)  # noqa: S101  the table's key
+    if event.md5 == publication.checksum:
+        verified = (Notify("Downloaded"), Notify("ChecksumVerified"), Store())
+        return replace(publication, state=State.VERIFIED), verified
+    if event.resumed and not publication.restarted:
+        return replace(publication, restarted=True, resume=Resume()), (Discard(), Fetch())
+    failed = (Notify("Downloaded"), Notify("InvalidChecksum"), Discard())
+    return replace(publication, state=State.INVALID_CHECKSUM), failed
+
+
+def _failed(publication: Publication, event: Event) -> Step:
+    """L03.FR.06: DownloadFailed once all tries are spent."""
+    assert isinstance(event, FetchFailed)  # noqa: S101
+    tried = replace(publication, failures=publication.failures + 1)
+    if event.final or tried.failures > tried.retries:
+        return replace(tried, state=State.DOWNLOAD_FAILED), (Notify("DownloadFailed"), Discard())
+    return replace(tried, state=State.PAUSED), (Notify("DownloadPaused"), Wait())
+
+
+_begun = _to(State.DOWNLOADING, Notify("Downloading"), Fetch())
+_already = _to(State.PUBLISHED, Discard(), Notify("Published"))
+_cancelled = _to(State.CANCELLED, Discard())
+
+_TABLE: Final[dict[tuple[State, type[Event]], Callable[[Publication, Event], Step]]] = {
+    (State.ACCEPTED, Awaited): _to(State.SCHEDULED, Notify("DownloadScheduled")),
+    (State.ACCEPTED, Begun): _begun,
+    (State.ACCEPTED, AlreadyPublished): _already,
+    (State.ACCEPTED, Cancelled): _cancelled,
+    (State.SCHEDULED, Begun): _begun,
+    (State.SCHEDULED, AlreadyPublished): _already,
+    (State.SCHEDULED, Cancelled): _cancelled,
+    (State.DOWNLOADING, Fetched): _fetched,
+    (State.DOWNLOADING, FetchFailed): _failed,
+    (State.DOWNLOADING, AlreadyPublished): _already,
+    (State.PAUSED, Begun): _begun,
+    (State.PAUSED, AlreadyPublished): _already,
+    (State.PAUSED, Cancelled): _cancelled,
+    (State.VERIFIED, Fetched): _fetched,
+    (State.VERIFIED, FileStored): _to(State.PUBLISHED, Notify("Published")),
+    (State.VERIFIED, StoringFailed): _to(State.PUBLISH_FAILED, Notify("PublishFailed"), Discard()),
+}
