@@ -7,69 +7,11 @@ which the edge performs them. A step that the table lacks is a fault of ours: Il
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Final
 
 from localctl.errors import IllegalStep
 from localctl.ocpp.messages import PublishStatus
-
-
-class State(Enum):
-    """Where a publication stands; the values are what the database keeps."""
-
-    ACCEPTED = "accepted"
-    SCHEDULED = "scheduled"
-    DOWNLOADING = "downloading"
-    PAUSED = "paused"
-    VERIFIED = "verified"
-    PUBLISHED = "published"
-    DOWNLOAD_FAILED = "download_failed"
-    INVALID_CHECKSUM = "invalid_checksum"
-    PUBLISH_FAILED = "publish_failed"
-    CANCELLED = "cancelled"
-
-
-ENDED: Final = frozenset(
-    {State.PUBLISHED, State.DOWNLOAD_FAILED, State.INVALID_CHECKSUM, State.PUBLISH_FAILED, State.CANCELLED}
-)
-FLOWING: Final = frozenset({State.DOWNLOADING, State.VERIFIED})  # L04.FR.04: its bytes are flowing to us
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """How far a partial file goes, durably, and what proves that the origin still has the same file.
-
-    ``offset`` and ``total`` are bytes; ``validator`` is a strong ETag, or a Last-Modified date, or empty.
-    """
-
-    offset: int = 0
-    total: int | None = None
-    validator: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One PublishFirmware. ``checksum`` is lower case; ``interval`` is retryInterval in seconds where it was given.
-
-    ``location`` may carry credentials, so it is left out of the repr.
-    """
-
-    id: int
-    request_id: int
-    location: str
-    checksum: str
-    name: str
-    retries: int
-    interval: float | None
-    created_at: float
-    state: State = State.ACCEPTED
-    failures: int = 0
-    restarted: bool = False
-    resume: Resume = Resume()
-
-    def __repr__(self) -> str:
-        return f"<publication {self.request_id} of {self.checksum}: {self.state.value}>"
-
+from localctl.store.records import Publication, Resume, State
 
 # What happened.
 
@@ -105,6 +47,11 @@ class FileStored:
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """After a restart, what had been verified is not whole any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoringFailed:
     """The verified file cannot be put in its place, or there is no listener to serve it."""
 
@@ -119,7 +66,7 @@ class Cancelled:
     """The CSMS withdrew it before its bytes flowed."""
 
 
-Event = Awaited | Begun | Fetched | FetchFailed | FileStored | StoringFailed | AlreadyPublished | Cancelled
+Event = Awaited | Begun | Fetched | FetchFailed | FileStored | Damaged | StoringFailed | AlreadyPublished | Cancelled
 
 
 # What is to be done.
@@ -207,7 +154,7 @@ _TABLE: Final[dict[tuple[State, type[Event]], Callable[[Publication, Event], Ste
     (State.PAUSED, Begun): _begun,
     (State.PAUSED, AlreadyPublished): _already,
     (State.PAUSED, Cancelled): _cancelled,
-    (State.VERIFIED, Fetched): _fetched,
+    (State.VERIFIED, Damaged): _to(State.DOWNLOADING, Discard(), Notify("Downloading"), Fetch()),
     (State.VERIFIED, FileStored): _to(State.PUBLISHED, Notify("Published")),
     (State.VERIFIED, StoringFailed): _to(State.PUBLISH_FAILED, Notify("PublishFailed"), Discard()),
 }

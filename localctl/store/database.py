@@ -1,0 +1,202 @@
+"""What must last, in one SQLite file: publications, published files, notifications that wait for the CSMS.
+
+WAL and synchronous=FULL: what a method has returned from survives a power cut. One worker thread owns the connection
+and runs one transaction at a time; the main loop only waits. A change of state and the notification that reports it
+are one transaction (``design.md``, State that lasts), so that neither is ever without the other.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from localctl.errors import DatabaseTooNew, StateError, StorageError
+from localctl.store.records import ENDED, FileRecord, LastSent, Notification, Publication, Resume, Snapshot, State
+
+Result = TypeVar("Result")
+REMEMBERED: Final = 1000  # requestIds, for DuplicateRequestId
+REMEMBERED_SECONDS: Final = 90 * 86400.0
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE publications (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, request_id INTEGER NOT NULL, location TEXT NOT NULL,
+        checksum TEXT NOT NULL, name TEXT NOT NULL, retries INTEGER NOT NULL, interval REAL, created_at REAL NOT NULL,
+        state TEXT NOT NULL, failures INTEGER NOT NULL DEFAULT 0, restarted INTEGER NOT NULL DEFAULT 0,
+        resume_offset INTEGER NOT NULL DEFAULT 0, resume_total INTEGER, resume_validator TEXT NOT NULL DEFAULT '',
+        ended INTEGER NOT NULL DEFAULT 0);
+    CREATE INDEX publications_by_request ON publications (request_id);
+    CREATE TABLE files (
+        checksum TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+        location TEXT NOT NULL, published_at REAL NOT NULL);
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, request_id INTEGER NOT NULL, status TEXT NOT NULL,
+        location TEXT NOT NULL, created_at REAL NOT NULL);
+    CREATE TABLE last_sent (
+        only INTEGER PRIMARY KEY CHECK (only = 0), request_id INTEGER NOT NULL, status TEXT NOT NULL);
+    """,
+)
+
+
+class Database:
+    """The file; ``open`` makes one, ``close`` ends its thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._path = path
+        self._thread = thread
+
+    @classmethod
+    async def open(cls, path: Path) -> "Database":
+        """Open or make the file and bring it up to date. Raises DatabaseTooNew or StateError."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        try:
+            connection = await asyncio.get_running_loop().run_in_executor(thread, _open, path)
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        return cls(connection, path, thread)
+
+    async def close(self) -> None:
+        """Wait for what is being written, then close."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
+
+    async def _run(self, work: Callable[[sqlite3.Cursor], Result]) -> Result:
+        """One transaction on the thread. Raises StorageError, and then nothing of it is kept."""
+
+        def transact() -> Result:
+            try:
+                with self._connection:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    return work(self._connection.cursor())
+            except sqlite3.Error as fault:
+                raise StorageError("commit", str(self._path), str(fault)) from fault
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, transact)
+
+    async def load(self) -> Snapshot:
+        """All that is kept and not ended."""
+        return await self._run(_load)
+
+    async def knows_request(self, request_id: int, now: float) -> bool:
+        """Whether ``request_id`` is among the last REMEMBERED, not older than REMEMBERED_SECONDS at ``now``."""
+        query = "SELECT 1 FROM publications WHERE request_id = ? AND created_at > ? LIMIT 1"
+        values = (request_id, now - REMEMBERED_SECONDS)
+        return await self._run(lambda cursor: cursor.execute(query, values).fetchone() is not None)
+
+    async def add_publication(self, new: Publication) -> Publication:
+        """Keep a new publication, forget what is too old to matter; the publication with its id."""
+
+        def work(cursor: sqlite3.Cursor) -> Publication:
+            cursor.execute(
+                "INSERT INTO publications (request_id, location, checksum, name, retries, interval, created_at, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (new.request_id, new.location, new.checksum, new.name, new.retries, new.interval, new.created_at,
+                 new.state.value),
+            )  # fmt: skip
+            kept = replace(new, id=cursor.lastrowid or 0)
+            cursor.execute("DELETE FROM publications WHERE ended AND id <= ?", (kept.id - REMEMBERED,))
+            return kept
+
+        return await self._run(work)
+
+    async def record(
+        self, changed: Publication, notifications: Iterable[Notification] = (), file: FileRecord | None = None
+    ) -> tuple[Notification, ...]:
+        """Keep a publication's new state, what reports it, and the file that it published, as one.
+
+        Returns the notifications with their ids.
+        """
+
+        def work(cursor: sqlite3.Cursor) -> tuple[Notification, ...]:
+            ended, resume = changed.state in ENDED, changed.resume
+            cursor.execute(
+                "UPDATE publications SET state = ?, failures = ?, restarted = ?, resume_offset = ?, resume_total = ?,"
+                " resume_validator = ?, ended = ?, location = ? WHERE id = ?",
+                (changed.state.value, changed.failures, changed.restarted, resume.offset, resume.total,
+                 resume.validator, ended, "" if ended else changed.location, changed.id),
+            )  # fmt: skip
+            if file is not None:
+                cursor.execute(
+                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
+                    (file.checksum, file.name, file.size, file.sha256, file.location, file.published_at),
+                )
+            return tuple(_insert(cursor, notification) for notification in notifications)
+
+        return await self._run(work)
+
+    async def withdraw(self, checksum: str) -> None:
+        """Forget a published file."""
+
+        def work(cursor: sqlite3.Cursor) -> None:
+            cursor.execute("DELETE FROM files WHERE checksum = ?", (checksum,))
+
+        await self._run(work)
+
+    async def settle(self, answered: Notification) -> None:
+        """The CSMS has answered a notification: it waits no longer, and was the last one sent."""
+
+        def work(cursor: sqlite3.Cursor) -> None:
+            cursor.execute("DELETE FROM outbox WHERE id = ?", (answered.id,))
+            values = (answered.request_id, answered.status)
+            cursor.execute("INSERT OR REPLACE INTO last_sent VALUES (0, ?, ?)", values)
+
+        await self._run(work)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.touch(mode=0o600)  # locations may carry credentials
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except (sqlite3.Error, OSError) as fault:
+        raise StateError(str(path), f"the database cannot be used: {fault}") from fault
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > len(MIGRATIONS):
+        raise DatabaseTooNew(str(path), found, len(MIGRATIONS))
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    for version, script in enumerate(MIGRATIONS[found:], found + 1):
+        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {version}; COMMIT;")
+
+
+def _load(cursor: sqlite3.Cursor) -> Snapshot:
+    publications = cursor.execute(
+        "SELECT id, request_id, location, checksum, name, retries, interval, created_at, state, failures, restarted,"
+        " resume_offset, resume_total, resume_validator FROM publications WHERE NOT ended ORDER BY id"
+    ).fetchall()
+    files = cursor.execute("SELECT * FROM files ORDER BY published_at").fetchall()
+    outbox = cursor.execute("SELECT * FROM outbox ORDER BY id").fetchall()
+    last = cursor.execute("SELECT request_id, status FROM last_sent").fetchone()
+    return Snapshot(
+        tuple(_publication(*row) for row in publications),
+        tuple(FileRecord(*row) for row in files),
+        tuple(Notification(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4]) for row in outbox),
+        LastSent(*last) if last else None,
+    )
+
+
+def _publication(*row: Any) -> Publication:
+    values = (*row[:8], State(row[8]), row[9], bool(row[10]), Resume(*row[11:]))
+    return Publication(*values)
+
+
+def _insert(cursor: sqlite3.Cursor, new: Notification) -> Notification:
+    cursor.execute(
+        "INSERT INTO outbox (request_id, status, location, created_at) VALUES (?, ?, ?, ?)",
+        (new.request_id, new.status, json.dumps(new.location), new.created_at),
+    )
+    return replace(new, id=cursor.lastrowid or 0)
