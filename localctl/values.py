@@ -1,19 +1,22 @@
 """The kinds of value that a configuration is made of. Rules: text in, a frozen value out, ValueError else.
 
-What is allowed is said here once, in words for an installer, and printed by ``config`` behind every fault.
+What is allowed is said here once, in words for an installer, and printed by ``faults`` behind every fault.
 """
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)")
+_SIZE: Final = re.compile(r"([0-9]{1,18})\s*([A-Za-z]*)")
 _IDENTITY: Final = re.compile(r"[^:/\s\x00-\x1f\x7f]{1,48}")
-_PORTS: Final = re.compile(r"(\d{1,5})-(\d{1,5})")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,25 @@ def parse_address(value: object) -> Address:
     if isinstance(value, Address):
         return value
     if not isinstance(value, str):
-        raise ValueError("is not text")  # noqa: TRY004  pydantic turns only ValueError into a fault
+        raise ValueError("is not text in quotes")  # noqa: TRY004  pydantic turns only ValueError into a fault
     host, colon, port = value.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not host or (":" in host and not bracketed):
         raise ValueError("is not HOST:PORT")
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"has no usable port: {port!r}")
-    return Address(host[1:-1] if bracketed else host, int(port))
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise ValueError("does not end in a port from 0 to 65535")
+    if bracketed:
+        return Address(_ipv6(host[1:-1]), int(port))
+    if not _HOST.fullmatch(host):
+        raise ValueError("does not begin with a host name or an IP address (0.0.0.0 for all addresses)")
+    return Address(host, int(port))
+
+
+def _ipv6(host: str) -> str:
+    try:
+        return str(IPv6Address(host))
+    except ValueError:
+        raise ValueError("has no IPv6 address in its brackets") from None
 
 
 def parse_optional_address(value: object) -> Address | None:
@@ -72,7 +86,7 @@ def parse_ports(value: object) -> range | None:
         raise ValueError("is not FIRST-LAST")
     first, last = int(match[1]), int(match[2])
     if not 0 < first <= last <= 65535:
-        raise ValueError("is not a range of ports")
+        raise ValueError("is not a range of ports from 1 to 65535, the lower one first")
     return range(first, last + 1)
 
 
@@ -90,22 +104,57 @@ def check_csms_url(value: str) -> str:
         port = parts.port
     except ValueError as fault:
         raise ValueError("is not a URL") from fault
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("carries a user or password (the password belongs in basic_auth_password)")
     if parts.scheme not in {"ws", "wss"} or not parts.hostname or port == 0:
         raise ValueError("is not a WebSocket URL")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("carries a user or password (they belong in basic_auth_password)")
     if parts.query or parts.fragment or not value.isprintable() or " " in value:
         raise ValueError("carries a query, a fragment or a space")
     return value.rstrip("/")
 
 
+def check_published_host(value: str) -> str:
+    """A host that stations can reach: a name or an address, without port or brackets; empty is allowed."""
+    try:
+        unspecified = ip_address(value).is_unspecified
+    except ValueError:
+        if value and not _HOST.fullmatch(value):
+            raise ValueError("is not a host alone (no scheme, port, path or brackets)") from None
+        return value
+    if unspecified:
+        raise ValueError("is no address that a station can reach")
+    return value
+
+
+def check_path(value: str) -> str:
+    """The path of a file, or empty."""
+    if not value.isprintable():
+        raise ValueError("is not a path")
+    return value
+
+
+def check_versions(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Versions of OCPP, each once: they become one header of the handshake (RFC 6455, 4.1)."""
+    if len(set(value)) < len(value):
+        raise ValueError("names a version twice")
+    return value
+
+
 OcppVersion = Literal["2.1", "2.0.1", "1.6"]
+Versions = Annotated[tuple[OcppVersion, ...], Field(min_length=1), AfterValidator(check_versions)]
+Identity = Annotated[str, AfterValidator(check_identity), Field(description='1 to 48 characters, no ":", "/" or space')]
+CsmsUrl = Annotated[str, AfterValidator(check_csms_url), Field(description='"ws://HOST[:PORT][/PATH]" or "wss://…"')]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more")]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a number of seconds above 0")]
 Count = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
 PositiveCount = Annotated[int, Field(ge=1, description="a whole number, 1 or more")]
 Size = Annotated[
     int, BeforeValidator(parse_size), Field(description='bytes, or text such as "512KiB", "256MiB", "2GiB"')
+]
+PositiveSize = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    Field(ge=1, description='bytes above 0, or text such as "512KiB", "256MiB", "2GiB"'),
 ]
 Listen = Annotated[
     Address,
@@ -122,4 +171,10 @@ Ports = Annotated[
     BeforeValidator(parse_ports),
     Field(description='"FIRST-LAST", such as "50000-50199"; empty for any free port'),
 ]
-FilePath = Annotated[str, Field(description="the path of a readable file, or empty")]
+PublishedHost = Annotated[
+    str, AfterValidator(check_published_host), Field(description="a host name or an IP address, or empty")
+]
+FilePath = Annotated[str, AfterValidator(check_path), Field(description="the path of a readable file, or empty")]
+RequiredPath = Annotated[
+    str, AfterValidator(check_path), Field(min_length=1, description="the path of a readable file")
+]
