@@ -1,8 +1,9 @@
 """One publication, from PublishFirmware to its end. Rules: no I/O, no clock, no randomness.
 
-``step`` takes a publication and what happened, and returns the publication as it is now and what is to be done. Every
-new state is reported (L03.FR.01) in the same breath in which it is recorded; the order of effects is the order in
-which the edge performs them. A step that the table lacks is a fault of ours: IllegalStep.
+``step`` takes a publication and what happened, and returns the publication as it is now and what is to be done. What
+comes next follows from the state alone, so that a restart goes on from what the database holds. Every new state is
+reported (L03.FR.01) in the same breath in which it is recorded. A step that the table lacks is a fault of ours:
+IllegalStep.
 """
 
 from collections.abc import Callable
@@ -84,22 +85,7 @@ class Discard:
     """Throw the partial file away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Fetch, from where the partial file ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait for the next try."""
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Put the verified file in its place."""
-
-
-Effect = Notify | Discard | Fetch | Wait | Store
+Effect = Notify | Discard
 Step = tuple[Publication, tuple[Effect, ...]]
 
 
@@ -119,10 +105,10 @@ def _fetched(publication: Publication, event: Event) -> Step:
     """L03.FR.02, FR.07: the MD5 of the whole file decides; one that was put together is given one more chance."""
     assert isinstance(event, Fetched)  # noqa: S101  the table's key
     if event.md5 == publication.checksum:
-        verified = (Notify("Downloaded"), Notify("ChecksumVerified"), Store())
+        verified = (Notify("Downloaded"), Notify("ChecksumVerified"))
         return replace(publication, state=State.VERIFIED), verified
     if event.resumed and not publication.restarted:
-        return replace(publication, restarted=True, resume=Resume()), (Discard(), Fetch())
+        return replace(publication, restarted=True, resume=Resume()), (Discard(),)
     failed = (Notify("Downloaded"), Notify("InvalidChecksum"), Discard())
     return replace(publication, state=State.INVALID_CHECKSUM), failed
 
@@ -133,10 +119,10 @@ def _failed(publication: Publication, event: Event) -> Step:
     tried = replace(publication, failures=publication.failures + 1)
     if event.final or tried.failures > tried.retries:
         return replace(tried, state=State.DOWNLOAD_FAILED), (Notify("DownloadFailed"), Discard())
-    return replace(tried, state=State.PAUSED), (Notify("DownloadPaused"), Wait())
+    return replace(tried, state=State.PAUSED), (Notify("DownloadPaused"),)
 
 
-_begun = _to(State.DOWNLOADING, Notify("Downloading"), Fetch())
+_begun = _to(State.DOWNLOADING, Notify("Downloading"))
 _already = _to(State.PUBLISHED, Discard(), Notify("Published"))
 _cancelled = _to(State.CANCELLED, Discard())
 
@@ -154,7 +140,7 @@ _TABLE: Final[dict[tuple[State, type[Event]], Callable[[Publication, Event], Ste
     (State.PAUSED, Begun): _begun,
     (State.PAUSED, AlreadyPublished): _already,
     (State.PAUSED, Cancelled): _cancelled,
-    (State.VERIFIED, Damaged): _to(State.DOWNLOADING, Discard(), Notify("Downloading"), Fetch()),
+    (State.VERIFIED, Damaged): _to(State.DOWNLOADING, Discard(), Notify("Downloading")),
     (State.VERIFIED, FileStored): _to(State.PUBLISHED, Notify("Published")),
     (State.VERIFIED, StoringFailed): _to(State.PUBLISH_FAILED, Notify("PublishFailed"), Discard()),
 }

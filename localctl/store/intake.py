@@ -35,7 +35,7 @@ class Intake:
     """One partial file being written. Made by ``open``; ended by ``finish`` or ``close``, the latter always safe."""
 
     def __init__(self, path: Path, executor: Executor) -> None:
-        self.offset = 0
+        self.offset = 0  # bytes given to the worker
         self._path = path
         self._executor = executor
         self._descriptor = -1
@@ -52,6 +52,11 @@ class Intake:
         intake = cls(path, executor)
         await intake._run("write", lambda: intake._begin(offset))
         return intake
+
+    @property
+    def received(self) -> int:
+        """Bytes taken so far."""
+        return self.offset + len(self._block)
 
     async def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises StorageError, for these or for earlier ones."""

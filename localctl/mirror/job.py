@@ -1,0 +1,224 @@
+"""One publication under way. Edge: it performs what ``publication`` says, and decides nothing.
+
+A job is driven by its publication's state alone, so a restart goes on from what the database holds. It waits for two
+things: its file's lock (one publication at a time works on a checksum; the next one finds it published) and one of the
+slots for downloads.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from localctl.errors import FetchError, OriginFailed, OriginRefused, StorageError
+from localctl.mirror.download import Download, Downloading
+from localctl.mirror.publication import (
+    AlreadyPublished,
+    Awaited,
+    Begun,
+    Cancelled,
+    Damaged,
+    Discard,
+    Event,
+    Fetched,
+    FetchFailed,
+    FileStored,
+    Notify,
+    StoringFailed,
+    step,
+)
+from localctl.mirror.retry import delay
+from localctl.store.catalogue import Catalogue
+from localctl.store.database import Database
+from localctl.store.intake import Digests
+from localctl.store.records import ENDED, FLOWING, FileRecord, Notification, Publication, Resume, State
+from localctl.store.shelf import Shelf
+
+log = logging.getLogger("localctl.mirror")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every job works with.
+
+    ``uris`` turns a checksum and a name into one URI a listener (L03.FR.04); ``notify`` hands notifications that are
+    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1.
+    """
+
+    database: Database
+    shelf: Shelf
+    catalogue: Catalogue
+    downloading: Downloading
+    slots: asyncio.Semaphore
+    uris: Callable[[str, str], tuple[str, ...]]
+    notify: Callable[[Iterable[Notification]], None]
+    now: Callable[[], float]
+    random: Callable[[], float]
+
+
+class Job:
+    """``lock`` is that of the publication's checksum; ``busy`` is held while a step is being recorded."""
+
+    def __init__(self, workshop: Workshop, publication: Publication, lock: asyncio.Lock) -> None:
+        self.publication = publication
+        self.download: Download | None = None
+        self._shop = workshop
+        self._metrics = workshop.downloading.metrics
+        self._lock = lock
+        self._busy = asyncio.Lock()
+        self._digests: Digests | None = None
+        self._retry_after: float | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin, or go on after a restart."""
+        self._task = tasks.create_task(self.run(), name=f"publication {self.publication.request_id}")
+
+    @property
+    def is_flowing(self) -> bool:
+        """Whether bytes of it are flowing to us, or are being put in their place (L04.FR.04)."""
+        return self.publication.state in FLOWING
+
+    async def run(self) -> None:
+        """Carry the publication to its end."""
+        try:
+            if self._lock.locked() and self.publication.state is State.ACCEPTED:
+                await self._apply(Awaited())
+            async with self._lock:
+                if self._shop.catalogue.find(self.publication.checksum):
+                    await self._apply(AlreadyPublished())
+                await self._drive()
+        except Exception:  # a fault of ours in one publication must not end the relays
+            log.exception("publication %d failed by a fault of localctl", self.publication.request_id)
+            if self.publication.state not in ENDED:
+                await self._apply(
+                    StoringFailed() if self.publication.state is State.VERIFIED else FetchFailed(final=True)
+                )
+
+    async def cancel(self) -> bool:
+        """L04.FR.04: end what is scheduled or paused; False where its bytes flow, or it has ended."""
+        async with self._busy:
+            if self.publication.state in FLOWING | ENDED:
+                return False
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        await self._apply(Cancelled())
+        return True
+
+    async def _drive(self) -> None:
+        while self.publication.state not in ENDED:
+            if self.publication.state is State.VERIFIED:
+                await self._place()
+                continue
+            if self.publication.state is State.PAUSED:
+                await self._wait()
+            await self._fetch()
+
+    async def _wait(self) -> None:
+        failures, interval = self.publication.failures, self.publication.interval
+        default = self._shop.downloading.settings.retry_interval_seconds
+        seconds = delay(failures, interval, default, self._retry_after, self._shop.random())
+        log.info("publication %d is tried again in %.0f s", self.publication.request_id, seconds)
+        await asyncio.sleep(seconds)
+
+    async def _fetch(self) -> None:
+        if self._shop.slots.locked() and self.publication.state is State.ACCEPTED:
+            await self._apply(Awaited())
+        async with self._shop.slots:
+            if self.publication.state is not State.DOWNLOADING:
+                await self._apply(Begun())
+            event = await self._try()
+        await self._apply(event)
+
+    async def _try(self) -> Event:
+        """One try, and what it came to."""
+        monotonic = self._shop.downloading.monotonic
+        self.download = download = Download(self._shop.downloading, self.publication, self._keep)
+        began, result, self._retry_after = monotonic(), "cancelled", None
+        try:
+            self._digests = await download.run()
+        except (FetchError, StorageError) as fault:
+            result = "refused" if isinstance(fault, OriginRefused) else "failed"
+            self._retry_after = fault.retry_after if isinstance(fault, OriginFailed) else None
+            self._count(fault)
+            log.warning("publication %d: %s", self.publication.request_id, fault)
+            return FetchFailed(final=not isinstance(fault, OriginFailed))
+        else:
+            result = "complete"
+            self._metrics.download_duration.observe(monotonic() - began)
+            return Fetched(self._digests.md5, download.resumed)
+        finally:
+            self._metrics.download_attempts.labels(result).inc()
+            self.publication = replace(self.publication, resume=download.resume)
+            self.download = None
+
+    async def _keep(self, resume: Resume) -> None:
+        self.publication = replace(self.publication, resume=resume)
+        await self._record(self.publication, ())
+
+    async def _place(self) -> None:
+        """L03.FR.08, FR.09: put the verified file in its place, or say that it cannot be."""
+        publication = self.publication
+        try:
+            digests = self._digests or await self._shop.shelf.digest(publication)
+            if digests is None or digests.md5 != publication.checksum:
+                await self._apply(Damaged())
+            elif not self._shop.uris(publication.checksum, publication.name):
+                log.error("publication %d: no listener under [publish] could serve it", publication.request_id)
+                await self._apply(StoringFailed())
+            else:
+                await self._shop.shelf.rename(publication)
+                await self._apply(FileStored(), digests)
+        except StorageError as fault:
+            self._count(fault)
+            log.error("publication %d cannot be published: %s", publication.request_id, fault)  # noqa: TRY400  no bug
+            await self._apply(StoringFailed())
+
+    async def _apply(self, event: Event, digests: Digests | None = None) -> None:
+        """One step: it is kept together with its notifications, then they may go out, then the rest is done."""
+        async with self._busy:
+            changed, effects = step(self.publication, event)
+            due = [self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)]
+            if digests is not None:
+                kept = await self._shop.shelf.add(changed, self._file(digests), due)
+            else:
+                kept = await self._record(changed, due)
+            self.publication = changed
+            self._shop.notify(kept)
+            if Discard() in effects:
+                self._digests = None
+                self.publication = replace(changed, resume=Resume())
+                await self._shop.shelf.discard(changed)
+        self._report(due)
+
+    async def _record(self, changed: Publication, due: list[Notification] | tuple[()]) -> Iterable[Notification]:
+        """Keep a step. A disk that refuses it must not silence us: it is reported all the same."""
+        try:
+            return await self._shop.database.record(changed, due)
+        except StorageError as fault:
+            self._count(fault)
+            log.error("publication %d: its state cannot be kept: %s", changed.request_id, fault)  # noqa: TRY400  no bug
+            return due
+
+    def _notification(self, changed: Publication, effect: Notify) -> Notification:
+        location: tuple[str, ...] = ()
+        if effect.status == "Published":  # L03.FR.04, with the name first given
+            file = self._shop.catalogue.find(changed.checksum)
+            location = self._shop.uris(changed.checksum, file.name if file else changed.name)
+        return Notification(0, changed.request_id, effect.status, location, self._shop.now())
+
+    def _file(self, digests: Digests) -> FileRecord:
+        of = self.publication
+        return FileRecord(of.checksum, of.name, digests.size, digests.sha256, of.location, self._shop.now())
+
+    def _count(self, fault: Exception) -> None:
+        if isinstance(fault, StorageError):
+            self._metrics.storage_errors.labels(fault.operation).inc()
+
+    def _report(self, due: list[Notification]) -> None:
+        for each in due:
+            log.info("publication %d: %s", each.request_id, " ".join((each.status, *each.location)))
+        if self.publication.state in ENDED:
+            last = due[-1].status if due else "cancelled"
+            self._metrics.publish_results.labels(last).inc()

@@ -1,0 +1,168 @@
+"""Fetching from an HTTP or HTTPS origin. Edge: the wire, and what its answers mean; the publication decides the rest.
+
+One request a try. A partial file is continued by Range with If-Range and only where the 206 fits what we have; a 200 to
+a Range starts at 0. Bodies are never decoded. Redirects are followed one by one, at most five, each checked like the
+first location; every address that a name resolves to is checked before it is connected to.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from localctl.config import Firmware
+from localctl.errors import OriginFailed, OriginRefused
+from localctl.mirror.admission import SCHEMES
+from localctl.mirror.hosts import address_allowed, host_allowed
+from localctl.mirror.retry import is_final, parse_retry_after
+from localctl.store.records import Resume
+
+MAX_REDIRECTS: Final = 5
+_READ_BUFFER: Final = 256 * 1024
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+class Sink(Protocol):
+    """Where the bytes go. Its methods raise what must end the try."""
+
+    async def begin(self, expected: Resume) -> None:
+        """Bytes from ``expected.offset`` on follow, of a file of ``expected.total`` bytes where that is known."""
+
+    async def take(self, data: bytes) -> None:
+        """The next bytes."""
+
+    async def drop(self) -> None:
+        """What was collected is of another file: forget it."""
+
+
+class _GuardedResolver(AbstractResolver):
+    """Names to addresses that may be connected to (aiohttp does not ask it about literal addresses)."""
+
+    def __init__(self, globs: tuple[str, ...]) -> None:
+        self._globs = globs
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for entry in found:
+            if not address_allowed(entry["host"], self._globs):
+                raise OriginRefused(f"{host} resolves to {entry['host']}, which is not among the allowed origins")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class HttpOrigin:
+    """A client for origins. ``close`` ends it."""
+
+    def __init__(self, settings: Firmware, tls: ssl.SSLContext, user_agent: str) -> None:
+        self._settings = settings
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=_GuardedResolver(settings.allowed_origins), use_dns_cache=False, ssl=tls, force_close=True
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=None,  # aiohttp's own 300 s would end every long download
+                sock_connect=settings.connect_timeout_seconds,
+                sock_read=settings.idle_timeout_seconds,
+            ),
+            headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": user_agent},
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        """End every connection."""
+        await self._session.close()
+
+    async def fetch(self, location: str, resume: Resume, sink: Sink) -> None:
+        """Fetch ``location`` into ``sink``, from ``resume.offset`` on where the origin allows it.
+
+        Raises OriginRefused, OriginFailed, and whatever the sink raises.
+        """
+        try:
+            await self._follow(URL(location), resume, sink)
+        except TimeoutError as fault:
+            raise OriginFailed(f"the origin was silent for too long: {type(fault).__name__}") from fault
+        except aiohttp.ClientSSLError as fault:
+            raise OriginFailed(f"TLS with the origin failed: {fault}") from fault
+        except aiohttp.ClientPayloadError as fault:
+            raise OriginFailed("the origin's answer was cut short") from fault
+        except aiohttp.InvalidURL as fault:
+            raise OriginRefused("the location is not a URL") from fault
+        except (aiohttp.ClientError, OSError) as fault:
+            raise OriginFailed(f"the origin cannot be reached: {fault}") from fault
+
+    async def _follow(self, url: URL, resume: Resume, sink: Sink) -> None:
+        headers = _range_headers(resume)
+        for _ in range(MAX_REDIRECTS + 1):
+            self._check(url)
+            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                target = response.headers.get("Location") if response.status in {301, 302, 303, 307, 308} else None
+                if target is None:
+                    await _receive(response, resume, sink)
+                    return
+                url = url.join(URL(target))
+        raise OriginRefused(f"the origin redirects more than {MAX_REDIRECTS} times")
+
+    def _check(self, url: URL) -> None:
+        if url.scheme not in SCHEMES or not url.host:
+            raise OriginRefused(f"the origin redirects to a {url.scheme or 'nameless'} location")
+        if not host_allowed(url.host, self._settings.allowed_origins):
+            raise OriginRefused(f"{url.host} is not among the allowed origins")
+
+
+async def _receive(response: aiohttp.ClientResponse, resume: Resume, sink: Sink) -> None:
+    """Judge the status, then pass the body on."""
+    match response.status:
+        case 200:
+            await sink.begin(Resume(0, response.content_length, _validator(response.headers)))
+        case 206 if _continues(response.headers, resume):
+            await sink.begin(resume)
+        case 206 | 416:
+            await sink.drop()
+            raise OriginFailed("the file has changed at the origin")
+        case status if is_final(status) or status < 400:
+            raise OriginRefused(f"the origin answered {status} {response.reason}")
+        case status:
+            wait = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            raise OriginFailed(f"the origin answered {status} {response.reason}", wait)
+    async for data in response.content.iter_any():
+        await sink.take(data)
+    await asyncio.sleep(0)
+
+
+def _range_headers(resume: Resume) -> dict[str, str]:
+    if not resume.offset or not resume.validator:
+        return {}
+    return {"Range": f"bytes={resume.offset}-", "If-Range": resume.validator}
+
+
+def _validator(headers: CIMultiDictProxy[str]) -> str:
+    """A strong ETag, else Last-Modified where the length is known (RFC 9110 §13.1.5), else nothing."""
+    etag = headers.get("ETag", "")
+    if etag.startswith('"'):
+        return etag
+    return headers.get("Last-Modified", "") if "Content-Length" in headers else ""
+
+
+def _continues(headers: CIMultiDictProxy[str], resume: Resume) -> bool:
+    """Whether a 206 is what we asked for: the right range of the same file."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != resume.offset or int(match[2]) != int(match[3]) - 1:
+        return False
+    if resume.total is not None and int(match[3]) != resume.total:
+        return False
+    seen = headers.get("ETag", "") if resume.validator.startswith('"') else headers.get("Last-Modified", "")
+    return seen in ("", resume.validator)

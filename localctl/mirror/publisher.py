@@ -1,0 +1,109 @@
+"""What the CSMS asks of the mirror: PublishFirmware, UnpublishFirmware. Edge: it asks the rules and starts the jobs."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from weakref import WeakValueDictionary
+
+from localctl.errors import StorageError
+from localctl.metrics import PUBLICATION_STATES
+from localctl.mirror.admission import Refusal, redacted, refusal
+from localctl.mirror.job import Job, Workshop
+from localctl.ocpp.frames import Payload
+from localctl.ocpp.messages import PublishFirmwareRequest, answer
+from localctl.store.catalogue import Withdrawal
+from localctl.store.names import safe_name
+from localctl.store.records import ENDED, Publication
+
+log = logging.getLogger("localctl.mirror")
+
+
+class Publisher:
+    """All publications. ``tasks`` is where their jobs run."""
+
+    def __init__(self, workshop: Workshop, tasks: asyncio.TaskGroup) -> None:
+        self._shop = workshop
+        self._settings = workshop.downloading.settings
+        self._metrics = workshop.downloading.metrics
+        self._tasks = tasks
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._jobs: dict[int, Job] = {}
+
+    def jobs(self) -> tuple[Job, ...]:
+        """The publications under way, oldest first."""
+        self._jobs = {id_: job for id_, job in self._jobs.items() if job.publication.state not in ENDED}
+        return tuple(self._jobs.values())
+
+    def count(self) -> None:
+        """Bring the gauge of publications up to date."""
+        states = Counter(job.publication.state.value for job in self.jobs())
+        states["scheduled"] += states["accepted"]
+        for state in PUBLICATION_STATES:
+            self._metrics.publications.labels(state).set(states[state])
+
+    def go_on(self, publications: Iterable[Publication]) -> None:
+        """After a start: carry on with what had not ended."""
+        for publication in publications:
+            log.info("publication %d goes on: %s", publication.request_id, publication.state.value)
+            self._start(publication)
+
+    async def accept(self, request: PublishFirmwareRequest) -> tuple[Payload, Callable[[], None] | None]:
+        """L03.FR.05: the answer, and what begins once the answer is on its way. Raises StorageError."""
+        wrong = refusal(request.location, request.checksum, self._settings.allowed_origins)
+        wrong = wrong or await self._fault_here(request.requestId)
+        self._metrics.publish_requests.labels("Rejected" if wrong else "Accepted").inc()
+        if wrong:
+            log.warning("publication %d is rejected: %s: %s", request.requestId, *wrong)
+            return answer("Rejected", *wrong), None
+        publication = await self._shop.database.add_publication(self._new(request))
+        log.info("publication %d accepted: %s", publication.request_id, redacted(publication.location))
+        return answer("Accepted"), lambda: self._start(publication)
+
+    async def withdraw(self, checksum: str) -> Withdrawal:
+        """L04: withdraw a published file, or cancel what waits to become one. Raises StorageError."""
+        checksum = checksum.lower()
+        verdict = await self._withdraw(checksum)
+        self._metrics.unpublish_requests.labels(verdict.value).inc()
+        log.info("unpublish %s: %s", checksum, verdict.value)
+        return verdict
+
+    async def _withdraw(self, checksum: str) -> Withdrawal:
+        alike = [job for job in self.jobs() if job.publication.checksum == checksum]
+        cancelled = [] if any(job.is_flowing for job in alike) else [await job.cancel() for job in alike]
+        if any(job.is_flowing for job in alike):  # one may have begun while another was being cancelled
+            return Withdrawal.LENT  # L04.FR.04: its bytes are flowing to us
+        async with self._lock(checksum):
+            verdict = await self._shop.shelf.withdraw(checksum)
+        return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and any(cancelled) else verdict
+
+    async def _fault_here(self, request_id: int) -> Refusal | None:
+        if await self._shop.database.knows_request(request_id, self._shop.now()):
+            return "DuplicateRequestId", "this requestId was used before"
+        try:
+            free, _ = self._shop.downloading.files.space()
+        except StorageError as fault:
+            return "OutOfStorage", str(fault)
+        if free < self._settings.min_free_space:
+            return "OutOfStorage", f"{free} bytes are free, {self._settings.min_free_space} are kept free"
+        return None
+
+    def _new(self, request: PublishFirmwareRequest) -> Publication:
+        return Publication(
+            id=0,
+            request_id=request.requestId,
+            location=request.location,
+            checksum=request.checksum.lower(),
+            name=safe_name(request.location),
+            retries=self._settings.retries if request.retries is None else max(0, request.retries),
+            interval=request.retryInterval,
+            created_at=self._shop.now(),
+        )
+
+    def _start(self, publication: Publication) -> None:
+        job = self._jobs[publication.id] = Job(self._shop, publication, self._lock(publication.checksum))
+        job.start(self._tasks)
+
+    def _lock(self, checksum: str) -> asyncio.Lock:
+        """One lock a checksum, for as long as anybody holds on to it."""
+        return self._locks.setdefault(checksum, asyncio.Lock())

@@ -1,0 +1,135 @@
+"""Putting verified files in their place and taking them away, in the order that survives a kill.
+
+In: rename and fsync, then the database (state, file and notification as one), then the catalogue: what can be lent is
+always on record, and what is on record is always on the disk. Out: the catalogue, then the database, then the unlink,
+then the answer. Whatever a kill leaves between two of these steps, ``recover`` sets right at the next start.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from localctl.errors import StorageError
+from localctl.metrics import Metrics
+from localctl.store.catalogue import Catalogue, PublishedFile, Withdrawal
+from localctl.store.database import Database
+from localctl.store.files import FirmwareFiles
+from localctl.store.intake import Digests, digest_file
+from localctl.store.records import FileRecord, Notification, Publication, Snapshot
+
+log = logging.getLogger("localctl.store")
+Result = TypeVar("Result")
+
+
+class Shelf:
+    """The published files: on the disk, in the database, in the catalogue."""
+
+    def __init__(
+        self, database: Database, files: FirmwareFiles, catalogue: Catalogue, executor: Executor, metrics: Metrics
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._catalogue = catalogue
+        self._executor = executor
+        self._metrics = metrics
+
+    async def recover(self, snapshot: Snapshot) -> None:
+        """After a start: what belongs to nothing goes, what is published and whole can be lent."""
+        wanted = {record.checksum for record in snapshot.files} | {each.checksum for each in snapshot.publications}
+        ids = {publication.id for publication in snapshot.publications}
+        strays = await self._run(lambda: self._files.sweep(wanted, ids))
+        if strays:
+            log.warning("removed %d files that a stop in mid-work had left behind", strays)
+        for record in snapshot.files:
+            await self._restore(record)
+        self._count()
+
+    async def rename(self, publication: Publication) -> None:
+        """Give a verified partial file its name; done already where a kill came between this and ``add``.
+
+        Raises StorageError.
+        """
+
+        def work() -> None:
+            if self._files.partial(publication.id).exists():
+                self._files.publish(publication.id, publication.checksum, publication.name)
+
+        await self._run(work)
+
+    async def add(
+        self, publication: Publication, record: FileRecord, notifications: Sequence[Notification]
+    ) -> tuple[Notification, ...]:
+        """Keep that ``record`` is published, with what reports it, and lend it from now on. Raises StorageError."""
+        kept = await self._database.record(publication, notifications, record)
+        self._catalogue.add(self._file(record))
+        self._count()
+        return kept
+
+    async def digest(self, publication: Publication) -> Digests | None:
+        """What a file verified before a restart is now, wherever the kill left it; None where it is gone."""
+
+        def work() -> Digests | None:
+            named = self._files.published(publication.checksum, publication.name)
+            for path in (self._files.partial(publication.id), named):
+                try:
+                    return digest_file(path)
+                except FileNotFoundError:
+                    continue
+            return None
+
+        return await self._run(work)
+
+    async def discard(self, publication: Publication) -> None:
+        """Throw away what was collected for a publication, and what was renamed but never published."""
+
+        def work() -> None:
+            self._files.discard(publication.id)
+            if self._catalogue.find(publication.checksum) is None:
+                self._files.remove(publication.checksum)
+
+        try:
+            await self._run(work)
+        except StorageError as fault:
+            self._metrics.storage_errors.labels(fault.operation).inc()
+            log.error("a file that is not needed any more stays on the disk until the next start: %s", fault)  # noqa: TRY400
+
+    async def withdraw(self, checksum: str) -> Withdrawal:
+        """L04.FR.01, FR.02: once this returns WITHDRAWN the file is unlinked and the change committed.
+
+        Raises StorageError; where the commit failed, the file is published as before.
+        """
+        verdict, file = self._catalogue.withdraw(checksum)
+        if file is not None:
+            try:
+                await self._database.withdraw(checksum)
+            except StorageError:
+                self._catalogue.add(file)
+                raise
+            self._count()
+            await self._run(lambda: self._files.remove(checksum))
+        return verdict
+
+    async def _restore(self, record: FileRecord) -> None:
+        file = self._file(record)
+        path = self._files.published(record.checksum, record.name)
+        if await self._run(lambda: not path.is_symlink() and path.is_file() and path.stat().st_size == record.size):
+            self._catalogue.add(file)
+            return
+        self._metrics.firmware_integrity_failures.inc()
+        log.error("%s is missing or cut: it is not served any more; publish it again", path)
+        await self._database.withdraw(record.checksum)
+        await self._run(lambda: self._files.remove(record.checksum))
+
+    def _file(self, record: FileRecord) -> PublishedFile:
+        path = self._files.published(record.checksum, record.name)
+        return PublishedFile(record.checksum, record.name, path, record.size, record.sha256, record.published_at)
+
+    def _count(self) -> None:
+        files = self._catalogue.files()
+        self._metrics.firmware_published_files.set(len(files))
+        self._metrics.firmware_published_bytes.set(sum(file.size for file in files))
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
