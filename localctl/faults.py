@@ -163,8 +163,8 @@ def _shown(value: object) -> str:
     """A value as the file has it, cut short, without what may be secret in a URL: its user and its query."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list) and not value:
-        return "[]"
+    if isinstance(value, list):
+        return f"[{', '.join(_shown(item) for item in value)}]"
     if not isinstance(value, str | int | float):
         return "the value"
     text = re.sub(r"([?#]).*", r"\1…", re.sub(r"^(\w+://)?.*@", r"\1…@", str(value), flags=re.DOTALL), flags=re.DOTALL)

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _SIZE: Final = re.compile(r"([0-9]{1,18})\s*([A-Za-z]*)")
@@ -140,6 +140,13 @@ def check_versions(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _as_written(value: Address | range | None) -> str:
+    if isinstance(value, range):
+        return f"{value.start}-{value.stop - 1}"
+    return "" if value is None else str(value)
+
+
+_AS_WRITTEN: Final = PlainSerializer(_as_written, when_used="json")
 OcppVersion = Literal["2.1", "2.0.1", "1.6"]
 Versions = Annotated[tuple[OcppVersion, ...], Field(min_length=1), AfterValidator(check_versions)]
 Identity = Annotated[str, AfterValidator(check_identity), Field(description='1 to 48 characters, no ":", "/" or space')]
@@ -159,16 +166,19 @@ PositiveSize = Annotated[
 Listen = Annotated[
     Address,
     BeforeValidator(parse_address),
+    _AS_WRITTEN,
     Field(description='"HOST:PORT", such as "0.0.0.0:8080" or "[::]:8080"; port 0 for any free one'),
 ]
 OptionalListen = Annotated[
     Address | None,
     BeforeValidator(parse_optional_address),
+    _AS_WRITTEN,
     Field(description='"HOST:PORT", such as "127.0.0.1:9188"; empty for none'),
 ]
 Ports = Annotated[
     range | None,
     BeforeValidator(parse_ports),
+    _AS_WRITTEN,
     Field(description='"FIRST-LAST", such as "50000-50199"; empty for any free port'),
 ]
 PublishedHost = Annotated[
