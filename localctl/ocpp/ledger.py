@@ -28,6 +28,8 @@ class Ledger(Generic[Waiter]):
         """An answer came: who waits for it, or None."""
         return self._open.pop(message_id, None)
 
-    def give_up(self) -> None:
-        """Wait no longer: what comes now comes late."""
+    def end(self) -> Waiter | None:
+        """Wait no longer: what comes now comes late. Who waited, or None."""
+        waiting = next(iter(self._open.values()), None)
         self._open.clear()
+        return waiting
