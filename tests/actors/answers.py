@@ -9,13 +9,14 @@ from itertools import count
 from typing import Any, Final, Protocol
 
 import ocpp.messages
-from ocpp.exceptions import NotImplementedError  # noqa: A004
 from ocpp.v16 import ChargePoint as Point16
 from ocpp.v16 import call_result as results_16
 from ocpp.v21 import ChargePoint as Point21
 from ocpp.v21 import call_result as results_21
 from ocpp.v201 import ChargePoint as Point201
 from ocpp.v201 import call_result as results_201
+
+from tests.actors.link import CallError, answer_frame, decoded
 
 ocpp.messages.ASYNC_VALIDATION = False  # a thread a frame could let answers overtake each other
 
@@ -56,11 +57,7 @@ class Answers:
 
     async def give(self, frame: str | bytes) -> None:
         """Answer the CALL ``frame``, with a CALLERROR where it breaks its schema or its action is unknown."""
-        call = ocpp.messages.unpack(frame)
-        if call.action in self._point.route_map:
-            await self._point.route_message(frame)
-        else:  # the package leaves an unknown action unanswered on 2.1
-            await self._sender.send(call.create_call_error(NotImplementedError()).to_json())
+        await route(self._point, self._sender, frame)
 
     def _of_16(self) -> dict[str, Callable[[], Any]]:
         accepted = {"status": "Accepted"}
@@ -82,6 +79,15 @@ class Answers:
 
     def _data_transfer(self) -> Any:
         return self._results.DataTransfer(status="Accepted")
+
+
+async def route(point: Any, sender: Sender, frame: str | bytes) -> None:
+    """Hand a frame to a ChargePoint of the package, and answer an unknown action, which it leaves unanswered on 2.1."""
+    match decoded(frame):
+        case [2, str(message_id), str(action), *_] if action not in point.route_map:
+            await sender.send(answer_frame(message_id, CallError("NotImplemented")))
+        case _:
+            await point.route_message(frame)
 
 
 def now() -> str:

@@ -22,8 +22,9 @@ from websockets.typing import Subprotocol
 
 from tests.actors.answers import Answers
 from tests.actors.link import Call, CallError, Handshake, Link, answer_frame, call_frame, handshake_of
+from tests.actors.news import TIMEOUT
 from tests.actors.ports import HeldPort
-from tests.actors.record import TIMEOUT, Record
+from tests.actors.record import Record
 from tests.actors.schemas import check_frame
 
 PREFIX: Final = "/ocpp/"
@@ -141,7 +142,7 @@ class Csms(Record):
         """Accept or refuse a handshake (Part 1 security profiles 1 and 2 for the password)."""
         handshake = handshake_of(request)
         self.handshakes.append(handshake)
-        await self.tell()
+        self.news.tell()
         known = handshake.path.startswith(PREFIX) and handshake.identity
         status = self.refusals.get(handshake.identity) if known else 404
         if status is None and not self._knows(handshake):
@@ -168,9 +169,9 @@ class Csms(Record):
     async def _attend(self, connection: ServerConnection) -> None:
         """Read one connection to its end; each CALL is answered in a task of its own, so that reading never waits."""
         assert connection.request is not None
-        link = Link(handshake_of(connection.request), connection, connection.subprotocol, self.tell)
+        link = Link(handshake_of(connection.request), connection, connection.subprotocol, self.news.tell)
         self.links.append(link)
-        await self.tell()
+        self.news.tell()
         if link.chosen is None:  # OCPP-J 3.2: the handshake completes without a subprotocol, then the socket is closed
             await connection.close(1002, "no common subprotocol")
         async with asyncio.TaskGroup() as tasks:
@@ -181,11 +182,11 @@ class Csms(Record):
                         task = tasks.create_task(self._reply(link, call, data), name=f"answer {call.action}")
                         answering.add(task)
                         task.add_done_callback(answering.discard)
-                    await self.tell()
+                    self.news.tell()
             for task in answering:  # a hook that waits for ever
                 task.cancel()
         link.closed = (connection.close_code or 1006, connection.close_reason or "")
-        await self.tell()
+        self.news.tell()
 
     def _take(self, link: Link, data: str | bytes) -> Call | None:
         if link.identity in self.controllers:

@@ -17,7 +17,8 @@ import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.actors.process import TIMEOUT, Process
+from tests.actors.news import TIMEOUT
+from tests.actors.process import Process
 from tests.actors.toml import dumped
 
 TRACEBACK: Final = "Traceback (most recent call last)"
@@ -215,7 +216,7 @@ class Daemon:
             async with asyncio.timeout(timeout):
                 while not await condition():
                     assert self.running, f"localctl ended before {what}: {self._run.tail()}"
-                    await self._run.news(_LOOK_SECONDS)
+                    await self._run.news.next(_LOOK_SECONDS)
         except TimeoutError:
             raise AssertionError(f"{what} did not come in {timeout:g} s: {self._run.tail()}") from None
 

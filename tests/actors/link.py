@@ -1,7 +1,7 @@
 """One WebSocket to the CSMS: how it was asked for, and every frame that passed."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -61,7 +61,7 @@ class Link:
     handshake: Handshake
     connection: ServerConnection
     chosen: str | None
-    tell: Callable[[], Awaitable[None]]
+    tell: Callable[[], None]
     frames: list[Frame] = field(default_factory=list)
     received: list[Call] = field(default_factory=list)
     calls: dict[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Link:
             await self.connection.send(data)
         except ConnectionClosed:
             return
-        await self.tell()
+        self.tell()
 
     def take(self, data: str | bytes) -> Call | None:
         """Record a frame that was received; the CALL in it, if it is one."""

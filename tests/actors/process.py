@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar, cast
+from typing import TypeVar, cast
 
 import psutil
 
-T = TypeVar("T")
+from tests.actors.news import TIMEOUT, News
 
-TIMEOUT: Final = 30.0
+T = TypeVar("T")
 
 
 class Process(asyncio.SubprocessProtocol):
@@ -23,7 +23,7 @@ class Process(asyncio.SubprocessProtocol):
         self.err: list[str] = []
         self.status: int | None = None
         self._rest = {1: b"", 2: b""}
-        self._news = asyncio.Event()
+        self.news = News(self.tail)
         self._transport: asyncio.SubprocessTransport | None = None
 
     @classmethod
@@ -71,19 +71,7 @@ class Process(asyncio.SubprocessProtocol):
 
     async def until(self, condition: Callable[[], T], what: str, timeout: float = TIMEOUT) -> T:
         """Wait until ``condition()`` holds, asking after each line that it writes and at its end; its value."""
-        try:
-            async with asyncio.timeout(timeout):
-                while not (value := condition()):
-                    await self.news()
-        except TimeoutError:
-            raise AssertionError(f"{what} did not come in {timeout:g} s; {self.tail()}") from None
-        return value
-
-    async def news(self, seconds: float | None = None) -> None:
-        """Wait for its next line or its end, but no longer than ``seconds``."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+        return await self.news.until(condition, what, timeout)
 
     def tail(self) -> str:
         """Whether it runs, and the last that it wrote."""
@@ -94,7 +82,7 @@ class Process(asyncio.SubprocessProtocol):
         """Take what asyncio has read."""
         *lines, self._rest[fd] = (self._rest[fd] + data).split(b"\n")
         (self.out if fd == 1 else self.err).extend(line.decode(errors="replace") for line in lines)
-        self._wake()
+        self.news.tell()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """All output has been read, and the process has ended."""
@@ -104,8 +92,4 @@ class Process(asyncio.SubprocessProtocol):
                 self.pipe_data_received(fd, b"\n")
         self.status = cast("int", self._transport.get_returncode())
         self._transport.close()
-        self._wake()
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        self.news.tell()

@@ -1,17 +1,12 @@
-"""What a CSMS has seen, and waiting for more of it.
+"""What a CSMS has seen, and waiting for more of it."""
 
-Waiting is for events, never for time: ``timeout`` (seconds) is only how long a test may hang before it fails.
-"""
-
-import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from tests.actors.link import CallError, Link
+from tests.actors.news import TIMEOUT, News
 
 T = TypeVar("T")
-
-TIMEOUT: Final = 30.0
 
 
 class Record:
@@ -20,7 +15,7 @@ class Record:
     def __init__(self, controllers: Iterable[str]) -> None:
         self.controllers = set(controllers)
         self.links: list[Link] = []
-        self._news = asyncio.Condition()
+        self.news = News(self.tail)
 
     def link(self, identity: str) -> Link:
         """The open connection of ``identity``, the newest if there are several."""
@@ -44,14 +39,12 @@ class Record:
 
     async def until(self, condition: Callable[[], T], what: str = "what was waited for", timeout: float = TIMEOUT) -> T:
         """Wait until ``condition()`` holds, asking after each frame and each connection made or lost; its value."""
-        try:
-            async with asyncio.timeout(timeout), self._news:
-                return await self._news.wait_for(condition)
-        except TimeoutError:
-            record = [f"{link.identity} {frame}" for link in self.links for frame in link.frames][-20:]
-            raise AssertionError(
-                "\n".join([f"{what} did not happen in {timeout:g} s; last frames:", *record])
-            ) from None
+        return await self.news.until(condition, what, timeout)
+
+    def tail(self) -> str:
+        """The last frames of the last connections."""
+        frames = [f"{link.identity} {frame}" for link in self.links[-5:] for frame in link.frames[-8:]]
+        return "\n".join(["its last frames:", *frames])
 
     async def connected(self, identity: str, timeout: float = TIMEOUT) -> Link:
         """The connection of ``identity``, once there is one."""
@@ -83,8 +76,3 @@ class Record:
             return [payload for payload in self.statuses(request_id) if payload.get("status") == status]
 
         return (await self.until(found, f"{status} of publication {request_id}", timeout))[0]
-
-    async def tell(self) -> None:
-        """Something has been recorded."""
-        async with self._news:
-            self._news.notify_all()

@@ -54,7 +54,7 @@ async def test_statuses_are_waited_for_in_order() -> None:
             assert (await ask(peer, str(number), "PublishFirmwareStatusNotification", payload))[2] == {}
         assert await csms.wait_status(7, "DownloadFailed") == {"requestId": 7, "status": "DownloadFailed"}
         assert [payload["status"] for payload in csms.statuses(7)] == ["Downloading", "DownloadFailed"]
-        with pytest.raises(AssertionError, match="Published of publication 7 did not happen"):
+        with pytest.raises(AssertionError, match="Published of publication 7 did not come"):
             await csms.wait_status(7, "Published", timeout=0.01)
 
 
