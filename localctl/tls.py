@@ -1,0 +1,134 @@
+"""Certificate paths to an SSLContext, and an SSL error to words that an installer can act on.
+
+What is wrong with a file is a ConfigurationError that names its key. What is wrong with a peer is told by ``explain``.
+"""
+
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from localctl.errors import ConfigurationError
+
+SANE_CLOCK: Final = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # localctl is younger than any clock before this
+
+_NOT_YET_VALID: Final = 9  # X509_V_ERR_* of OpenSSL's x509_vfy.h
+_EXPIRED: Final = 10
+_UNKNOWN_ISSUER: Final = "its certificate comes from no root that we trust: ca_file must name that root"
+_WRONG_NAME: Final = "its certificate is for another name than the one in the URL"
+_VERIFY: Final[Mapping[int, str]] = {
+    2: _UNKNOWN_ISSUER,
+    _NOT_YET_VALID: "its certificate is not valid yet",
+    _EXPIRED: "its certificate has expired",
+    18: _UNKNOWN_ISSUER,
+    19: _UNKNOWN_ISSUER,
+    20: _UNKNOWN_ISSUER,
+    21: _UNKNOWN_ISSUER,
+    62: _WRONG_NAME,
+    64: _WRONG_NAME,
+}
+_PLAIN: Final = "it does not speak TLS on that port: is the port right, or is the scheme to be the one without s?"
+_OLD: Final = "it speaks no version of TLS that we allow (1.2 and later)"
+_REFUSED: Final = "it refuses our certificate: cert_file must name one that it accepts"
+_REASON: Final[Mapping[str, str]] = {
+    "WRONG_VERSION_NUMBER": _PLAIN,
+    "HTTP_REQUEST": _PLAIN,
+    "PACKET_LENGTH_TOO_LONG": _PLAIN,
+    "UNSUPPORTED_PROTOCOL": _OLD,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it found no common way to encrypt, or wants a certificate of ours (cert_file)",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate of ours: set cert_file and key_file",
+    "TLSV1_ALERT_UNKNOWN_CA": _REFUSED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _REFUSED,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": _REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _REFUSED,
+    "TLSV1_ALERT_ACCESS_DENIED": _REFUSED,
+    "TLSV1_UNRECOGNIZED_NAME": "it serves no such name as the one in the URL",
+    "UNEXPECTED_EOF_WHILE_READING": "it ended the connection in the middle of the handshake",
+}
+
+_MISMATCHES: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+
+
+def client_context(section: str, *, ca_file: str = "", cert_file: str = "", key_file: str = "") -> ssl.SSLContext:
+    """What a client of ours trusts and shows: TLS 1.2 or later, the host's name checked.
+
+    ``section`` is where the three keys stand ("csms"). Empty ``ca_file``: the system's roots; empty ``cert_file``: no
+    certificate is shown. Raises ConfigurationError whose faults name the key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # A00.FR.313
+    # A site's own authority seldom has all the extensions of RFC 5280; what ca_file names is trusted, root or not.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if ca_file:
+        _trust(context, f"{section}.ca_file", ca_file)
+    else:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if cert_file:
+        _show(context, section, cert_file, key_file)
+    return context
+
+
+def read_pem(key: str, path: str, kind: bytes = b"CERTIFICATE-----") -> bytes:
+    """The PEM file that ``key`` names; raises ConfigurationError where it cannot be read or holds no ``kind``."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as fault:
+        raise _fault(key, path, f"cannot be read: {fault.strerror}") from None
+    if kind not in content:
+        what = "certificate" if kind.startswith(b"CERT") else "private key"
+        raise _fault(key, path, f"holds no {what} in PEM form")
+    return content
+
+
+def explain(error: ssl.SSLError, now: float) -> str:
+    """Why the handshake with a peer failed, for the log; ``now`` is this machine's clock in Unix seconds."""
+    plain = " ".join(str(part) for part in error.args)  # an error that OpenSSL did not raise has no other fields
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        reason = getattr(error, "reason", None) or plain
+        return _REASON.get(reason, f"TLS failed: {reason}")
+    code = getattr(error, "verify_code", 0)
+    words = _VERIFY.get(code, f"its certificate cannot be verified: {getattr(error, 'verify_message', plain)}")
+    if code in {_NOT_YET_VALID, _EXPIRED} or now < SANE_CLOCK:
+        clock = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
+        words += f"; is this machine's clock right? it says {clock} UTC"
+    return words
+
+
+def _trust(context: ssl.SSLContext, key: str, path: str) -> None:
+    read_pem(key, path)
+    try:
+        context.load_verify_locations(path)
+    except OSError:
+        raise _fault(key, path, "holds a damaged certificate") from None
+
+
+def _show(context: ssl.SSLContext, section: str, cert_file: str, key_file: str) -> None:
+    read_pem(f"{section}.cert_file", cert_file)
+    read_pem(f"{section}.key_file", key_file, kind=b"PRIVATE KEY-----")
+    try:
+        context.load_cert_chain(cert_file, key_file, password=_no_passphrase)
+    except _Encrypted:
+        raise _fault(f"{section}.key_file", key_file, "is encrypted; allowed: a key without a passphrase") from None
+    except ssl.SSLError as fault:  # both files were readable a moment ago
+        if fault.reason in _MISMATCHES:
+            line = f"is not the key of {section}.cert_file; allowed: the key that the certificate was made with"
+            raise _fault(f"{section}.key_file", key_file, line) from None
+        raise _fault(f"{section}.cert_file", cert_file, f"or {key_file} is damaged ({fault.reason})") from None
+
+
+class _Encrypted(Exception):
+    """The key file asks for a passphrase."""
+
+
+def _no_passphrase() -> str:
+    """Asked only for an encrypted key: OpenSSL would ask on the terminal, where a daemon has none."""
+    raise _Encrypted
+
+
+def _fault(key: str, path: str, what: str) -> ConfigurationError:
+    return ConfigurationError((f'{key}: "{path}" {what}',))
