@@ -27,14 +27,10 @@ class Process(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
 
     @classmethod
-    async def start(
-        cls, command: Sequence[str], environ: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
-    ) -> "Process":
+    async def start(cls, command: Sequence[str], environ: Mapping[str, str] | None = None) -> "Process":
         """Run ``command`` with nothing on its stdin."""
         loop = asyncio.get_running_loop()
-        transport, process = await loop.subprocess_exec(
-            cls, *command, stdin=asyncio.subprocess.DEVNULL, env=environ, pass_fds=pass_fds
-        )
+        transport, process = await loop.subprocess_exec(cls, *command, stdin=asyncio.subprocess.DEVNULL, env=environ)
         process._transport = transport
         return process
 
