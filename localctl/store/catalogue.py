@@ -58,7 +58,7 @@ class Catalogue:
     max_per_address: int = 0
     _files: dict[str, PublishedFile] = field(default_factory=dict)
     _loans: dict[int, Loan] = field(default_factory=dict)
-    _ids: count[int] = field(default_factory=lambda: count(1))
+    _ids: "count[int]" = field(default_factory=lambda: count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, file: PublishedFile) -> None:

@@ -1,0 +1,5 @@
+"""``python -m localctl``."""
+
+from localctl.cli import main
+
+main()

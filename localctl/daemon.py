@@ -1,0 +1,220 @@
+"""The one place that knows every room: it builds them, hands them to each other, starts them and stops them in order.
+
+Start: state, then listeners, then READY, then the uplink and what a restart left to do. Stop: new stations and
+transfers are refused, transfers get up to 20 seconds, relays and uplink are closed with 1001, the database last.
+"""
+
+import asyncio
+import fcntl
+import logging
+import random
+import signal
+import ssl
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from localctl.admin.api import Views
+from localctl.config import Config
+from localctl.errors import LocalctlError, StateError, StorageError
+from localctl.listeners import Listeners
+from localctl.metrics import Metrics
+from localctl.mirror.download import Downloading
+from localctl.mirror.job import Workshop
+from localctl.mirror.origins.http import HttpOrigin
+from localctl.mirror.publisher import Publisher
+from localctl.overview import Rooms
+from localctl.pulse import Pulse
+from localctl.store.catalogue import Catalogue
+from localctl.store.database import Database
+from localctl.store.files import FirmwareFiles
+from localctl.store.records import Snapshot
+from localctl.store.shelf import Shelf
+from localctl.systemd import Notifier
+from localctl.tls import client_context
+from localctl.uplink.connection import Clock, Uplink
+from localctl.uplink.dial import Dialler
+from localctl.uplink.handlers import Handlers
+from localctl.uplink.outbox import Outbox
+
+log = logging.getLogger("localctl.daemon")
+
+GRACE_SECONDS: Final = 20.0  # what transfers under way get at a stop
+SPACE_SECONDS: Final = 30.0
+VERSION: Final = version("localctl")
+SOFTWARE: Final = f"localctl/{VERSION}"
+
+
+class _Stopped(Exception):  # not an error: how the task group is told to end
+    """SIGTERM or SIGINT came, and the listeners are closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What lasts, and the threads that wait for the disk."""
+
+    database: Database
+    shelf: Shelf
+    threads: ThreadPoolExecutor
+
+
+class Daemon:
+    """localctl, from a configuration to its end."""
+
+    def __init__(self, config: Config, metrics: Metrics) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._state_dir = Path(config.controller.state_dir)
+        self._files = FirmwareFiles(self._state_dir)
+        self._catalogue = Catalogue(config.publish.max_transfers, config.publish.max_transfers_per_address)
+        self._csms_tls = _csms_tls(config)
+        self._listeners = Listeners(config, self._catalogue, self._csms_tls, metrics)
+        self._notifier = Notifier()
+        self._stop = asyncio.Event()
+        self._disk = {"free": 0, "size": 0}
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises LocalctlError where it cannot start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP changes nothing yet: restart localctl instead")
+        async with AsyncExitStack() as stack:
+            self._lock(stack)
+            threads = ThreadPoolExecutor(self._config.firmware.max_concurrent_downloads + 2, thread_name_prefix="disk")
+            stack.callback(threads.shutdown)
+            await loop.run_in_executor(threads, self._files.prepare)
+            database = await Database.open(self._state_dir / "localctl.db")
+            stack.push_async_callback(database.close)
+            snapshot = await database.load()
+            shelf = Shelf(database, self._files, self._catalogue, threads, self._metrics)
+            await shelf.recover(snapshot)
+            await self._live(stack, Storage(database, shelf, threads), snapshot)
+        log.info("stopped")
+
+    def _lock(self, stack: AsyncExitStack) -> None:
+        """Two daemons on one state directory would undo each other's work."""
+        try:
+            self._state_dir.mkdir(0o755, parents=True, exist_ok=True)
+            file = stack.enter_context((self._state_dir / "lock").open("w"))
+        except OSError as fault:
+            advice = "controller.state_dir must be a folder that localctl may write to"
+            raise StateError(str(self._state_dir), f"cannot be used: {fault.strerror}; {advice}") from fault
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StateError(str(self._state_dir), "another localctl is running on this state directory") from None
+
+    async def _live(self, stack: AsyncExitStack, storage: Storage, snapshot: Snapshot) -> None:
+        """From the first listener to the last."""
+        outbox = Outbox(snapshot.last_sent)
+        outbox.add(snapshot.outbox)
+        uplink = self._uplink(outbox, storage)
+        origin_tls = client_context("firmware", ca_file=self._config.firmware.ca_file)
+        origin = HttpOrigin(self._config.firmware, origin_tls, SOFTWARE)
+        stack.push_async_callback(origin.close)
+        failed: list[BaseException] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                publisher = Publisher(self._workshop(storage, origin, uplink), tasks)
+                rooms = self._rooms(uplink, outbox, publisher)
+                stack.push_async_callback(self._listeners.close, 0)  # where starting fails half-way
+                await self._listeners.open(self._views(rooms))
+                self._go(tasks, rooms, snapshot)
+                await self._stop.wait()
+                log.info("stopping: transfers get up to %.0f s", GRACE_SECONDS)
+                self._notifier.stopping()
+                await self._listeners.close(GRACE_SECONDS)
+                raise _Stopped
+        except* _Stopped:
+            pass
+        except* LocalctlError as group:
+            failed.extend(group.exceptions)
+        if failed:
+            raise failed[0]
+
+    def _go(self, tasks: asyncio.TaskGroup, rooms: Rooms, snapshot: Snapshot) -> None:
+        """Everything is bound: begin."""
+        uplink, publisher = rooms.uplink, rooms.publisher
+
+        async def withdraw(checksum: str) -> str:
+            return (await publisher.withdraw(checksum)).value
+
+        handlers = Handlers(uplink.session, publisher.accept, withdraw, uplink.trigger, uplink.boot_again)
+        tasks.create_task(rooms.pulses[0].run(), name="pulse")
+        tasks.create_task(uplink.run(handlers), name="uplink")
+        tasks.create_task(self._watch_space(), name="space")
+        if self._notifier.watchdog_interval:
+            tasks.create_task(self._feed_watchdog(rooms, self._notifier.watchdog_interval), name="watchdog")
+        publisher.go_on(snapshot.publications)
+        self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
+        log.info("localctl %s is ready for stations", VERSION)
+
+    def _uplink(self, outbox: Outbox, storage: Storage) -> Uplink:
+        csms, controller = self._config.csms, self._config.controller
+        dialler = Dialler(controller.identity, csms, self._csms_tls, SOFTWARE, time.time)
+        clock = Clock(time.time, time.monotonic, random.random, lambda: str(uuid.uuid4()))
+        return Uplink(dialler, controller, csms, outbox, storage.database.settle, self._metrics, clock)
+
+    def _workshop(self, storage: Storage, origin: HttpOrigin, uplink: Uplink) -> Workshop:
+        firmware = self._config.firmware
+        return Workshop(
+            storage.database,
+            storage.shelf,
+            self._catalogue,
+            Downloading(firmware, origin, self._files, storage.threads, self._metrics, time.monotonic),
+            asyncio.Semaphore(firmware.max_concurrent_downloads),
+            self._listeners.uris,
+            uplink.notify,
+            time.time,
+            random.random,
+        )
+
+    def _rooms(self, uplink: Uplink, outbox: Outbox, publisher: Publisher) -> Rooms:
+        return Rooms(
+            self._config,
+            VERSION,
+            uplink,
+            outbox,
+            self._listeners.door,
+            publisher,
+            self._catalogue,
+            (Pulse("main", self._metrics), *self._listeners.pulses),
+            self._listeners.addresses,
+            self._disk,
+            self._listeners.uris,
+        )
+
+    def _views(self, rooms: Rooms) -> Views:
+        return Views(rooms.unhealthy, rooms.unready, rooms.document, rooms.publisher.count, self._metrics.registry)
+
+    async def _watch_space(self) -> None:
+        while True:
+            try:
+                free, size = await asyncio.to_thread(self._files.space)
+            except StorageError as fault:
+                self._metrics.storage_errors.labels(fault.operation).inc()
+            else:
+                self._disk.update(free=free, size=size)
+                self._metrics.storage_free.set(free)
+                self._metrics.storage_size.set(size)
+            await asyncio.sleep(SPACE_SECONDS)
+
+    async def _feed_watchdog(self, rooms: Rooms, interval: float) -> None:
+        """Only while every loop turns: systemd restarts a daemon that hangs."""
+        while True:
+            if not rooms.unhealthy():
+                self._notifier.watchdog()
+            await asyncio.sleep(interval)
+
+
+def _csms_tls(config: Config) -> ssl.SSLContext | None:
+    csms = config.csms
+    if not csms.url.startswith("wss:"):
+        return None
+    return client_context("csms", ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)

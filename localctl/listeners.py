@@ -1,0 +1,96 @@
+"""Every listener of the configuration: opened together, told to the world, closed in order."""
+
+import asyncio
+import json
+import logging
+import ssl
+from pathlib import Path
+from typing import Final
+
+import aiofiles
+import aiofiles.os
+
+from localctl.admin.api import AdminServer, Views
+from localctl.config import Config
+from localctl.lan import lan_address
+from localctl.metrics import Metrics
+from localctl.pulse import Pulse
+from localctl.relay.door import Door
+from localctl.serve.ftp import FtpServer
+from localctl.serve.http import HttpServer
+from localctl.store.catalogue import Catalogue
+from localctl.store.names import published_uri
+from localctl.values import Address
+
+log = logging.getLogger("localctl.listeners")
+
+FILE: Final = "listeners.json"  # in the state directory, for whoever must find a port that was 0
+SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published notification
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
+
+
+class Listeners:
+    """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin")."""
+
+    def __init__(self, config: Config, catalogue: Catalogue, csms_tls: ssl.SSLContext | None, metrics: Metrics) -> None:
+        publish, stations, identity = config.publish, config.stations, config.controller.identity
+        idle = publish.idle_timeout_seconds
+        self.addresses: dict[str, Address] = {}
+        self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws else None
+        self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
+        self._ftp = (
+            FtpServer(publish.ftp.listen, publish.ftp.passive_ports, idle, catalogue, metrics) if publish.ftp else None
+        )
+        self._admin: AdminServer | None = None
+        self._config = config
+
+    @property
+    def pulses(self) -> tuple[Pulse, ...]:
+        """Those of the serving threads."""
+        return tuple(server.pulse for server in (self._http, self._ftp) if server)
+
+    async def open(self, views: Views) -> None:
+        """Bind all of them. Raises ListenError; what is bound by then is for ``close``."""
+        if self._http:
+            self.addresses["publish.http"] = self._http.start()
+        if self._ftp:
+            self.addresses["publish.ftp"] = self._ftp.start()
+        if self._config.admin.listen:
+            self._admin = AdminServer(self._config.admin.listen, views)
+            self.addresses["admin"] = await self._admin.start()
+        if self.door:  # last: a station that gets in finds everything else there
+            self.addresses["stations.ws"] = await self.door.start()
+        for name, address in self.addresses.items():
+            log.info("listening on %s for %s", address, name)
+        await self._write()
+
+    async def close(self, grace: float) -> None:
+        """Refuse what is new, give transfers ``grace`` seconds, then close relays and all else."""
+        servers = [server for server in (self._http, self._ftp) if server]
+        for listener in (self.door, *servers):
+            if listener:
+                listener.refuse()
+        await asyncio.gather(*(asyncio.to_thread(server.stop, grace) for server in servers))
+        if self.door:
+            await self.door.stop()
+        if self._admin:
+            await self._admin.stop()
+
+    def uris(self, checksum: str, name: str) -> tuple[str, ...]:
+        """One URI for each listener under [publish] (L03.FR.03, FR.04)."""
+        return tuple(
+            published_uri(scheme, self._host(address), address.port, checksum, name)
+            for scheme in SCHEMES
+            if (address := self.addresses.get(f"publish.{scheme}"))
+        )
+
+    def _host(self, bound: Address) -> str:
+        """What stations are told: the installer's word, else the address bound to, else this machine's on the LAN."""
+        return self._config.publish.host or (lan_address() if bound.host in _WILDCARDS else bound.host)
+
+    async def _write(self) -> None:
+        path = Path(self._config.controller.state_dir) / FILE
+        draft = path.with_suffix(".new")
+        async with aiofiles.open(draft, "w") as file:
+            await file.write(json.dumps({name: str(address) for name, address in self.addresses.items()}))
+        await aiofiles.os.replace(draft, path)

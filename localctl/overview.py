@@ -1,0 +1,132 @@
+"""The status document and the reasons for being unhealthy or not ready, made from the rooms as they are now."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from localctl.config import Config
+from localctl.mirror.job import Job
+from localctl.mirror.publisher import Publisher
+from localctl.pulse import Pulse
+from localctl.relay.door import Door
+from localctl.store.catalogue import Catalogue, PublishedFile
+from localctl.uplink.connection import Uplink
+from localctl.uplink.outbox import Outbox
+from localctl.values import Address
+
+SILENT_SECONDS: Final = 10.0  # a loop that has not turned for so long hangs
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What is looked at. ``door`` is None where no station listener is configured."""
+
+    config: Config
+    version: str
+    uplink: Uplink
+    outbox: Outbox
+    door: Door | None
+    publisher: Publisher
+    catalogue: Catalogue
+    pulses: Sequence[Pulse]
+    listeners: Mapping[str, Address]
+    disk: Mapping[str, int]
+    uris: Callable[[str, str], tuple[str, ...]]
+
+    def unhealthy(self) -> tuple[str, ...]:
+        """Each loop that hangs."""
+        return tuple(
+            f"the {pulse.loop} loop has not turned for {pulse.silent_for():.0f} s"
+            for pulse in self.pulses
+            if pulse.silent_for() > SILENT_SECONDS
+        )
+
+    def unready(self) -> tuple[str, ...]:
+        """What keeps us from doing our job."""
+        reasons = list(self.unhealthy())
+        if self.uplink.link is None:
+            reasons.append(f"not connected to the CSMS: {self.uplink.last_error or 'still connecting'}")
+        elif not self.uplink.session.is_accepted:
+            said = self.uplink.session.registration or "nothing yet"
+            reasons.append(f"the CSMS has not accepted our BootNotification: it answered {said}")
+        return tuple(reasons)
+
+    def document(self) -> dict[str, Any]:
+        """``/api/status``: all of it, as JSON takes it. Times are Unix seconds, sizes bytes."""
+        reasons = self.unready()
+        return {
+            "version": self.version,
+            "identity": self.config.controller.identity,
+            "ready": not reasons,
+            "reasons": reasons,
+            "uplink": self._uplink(),
+            "stations": self._stations(),
+            "firmware": [self._published(file) for file in self.catalogue.files()]
+            + [_under_way(job) for job in self.publisher.jobs()],
+            "transfers": self._transfers(),
+            "disk": dict(self.disk),
+            "listeners": {name: str(address) for name, address in self.listeners.items()},
+            "loops": {pulse.loop: {"lag": round(pulse.worst(), 4)} for pulse in self.pulses},
+        }
+
+    def _uplink(self) -> dict[str, Any]:
+        link = self.uplink.link
+        return {
+            "url": self.config.csms.url,
+            "connected": link is not None,
+            "ocpp_version": link.version if link else None,
+            "since": link.since if link else None,
+            "registration": self.uplink.session.registration,
+            "queue": len(self.outbox),
+            "last_error": self.uplink.last_error,
+        }
+
+    def _stations(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "identity": station.identity,
+                "ocpp_version": station.ocpp_version,
+                "peer": station.peer,
+                "since": station.since,
+                "last_message_at": station.last_message_at,
+            }
+            for station in (self.door.stations() if self.door else ())
+        ]
+
+    def _published(self, file: PublishedFile) -> dict[str, Any]:
+        return {
+            "checksum": file.checksum,
+            "name": file.name,
+            "size": file.size,
+            "state": "published",
+            "published_at": file.published_at,
+            "uris": self.uris(file.checksum, file.name),
+        }
+
+    def _transfers(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "protocol": loan.protocol,
+                "peer": loan.peer,
+                "checksum": loan.file.checksum,
+                "name": loan.file.name,
+                "sent": loan.sent,
+                "size": loan.file.size,
+                "started_at": loan.started_at,
+            }
+            for loan in self.catalogue.loans()
+        ]
+
+
+def _under_way(job: Job) -> dict[str, Any]:
+    publication, download = job.publication, job.download
+    resume = download.resume if download else publication.resume
+    return {
+        "request_id": publication.request_id,
+        "checksum": publication.checksum,
+        "name": publication.name,
+        "state": "scheduled" if publication.state.value == "accepted" else publication.state.value,
+        "received": download.received if download else resume.offset,
+        "total": resume.total,
+        "failures": publication.failures,
+    }
