@@ -5,11 +5,12 @@ description. A section's own check begins its message with the key that it is ab
 """
 
 from itertools import combinations
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from localctl.values import (
+    WILDCARDS,
     Address,
     Count,
     CsmsUrl,
@@ -27,8 +28,6 @@ from localctl.values import (
     Size,
     Versions,
 )
-
-_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound
 
 
 class Section(BaseModel):
@@ -216,4 +215,4 @@ def _collide(one: Address, other: Address) -> bool:
     """Whether the second of two listeners could never be bound."""
     if one.port != other.port or one.port == 0 or (":" in one.host) != (":" in other.host):
         return False
-    return one.host == other.host or bool({one.host, other.host} & _WILDCARDS)
+    return one.host == other.host or bool({one.host, other.host} & WILDCARDS)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  hosts that mean every address of this machine
 _UNITS: Final = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _SIZE: Final = re.compile(r"([0-9]{1,18})\s*([A-Za-z]*)")
 _IDENTITY: Final = re.compile(r"[^:/\s\x00-\x1f\x7f]{1,48}")

@@ -1,0 +1,72 @@
+"""What systemd is told of us: READY, STATUS, WATCHDOG, STOPPING. Silent where systemd did not start us.
+
+The protocol is one datagram a message to the socket that $NOTIFY_SOCKET names (sd_notify(3), sd_watchdog_enabled(3)).
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from typing import Final
+
+_PATIENCE_SECONDS: Final = 0.05  # the main loop waits for no one: systemd reads at once or is told the next time
+_log = logging.getLogger("localctl.systemd")
+
+
+class Notifier:
+    """Speaks to the systemd that ``environ`` tells of.
+
+    ``watchdog_interval`` is how often ``watchdog`` is to be called, in seconds: half of the time after which systemd
+    restarts us, or None where it does not watch us.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._address = _address(environ.get("NOTIFY_SOCKET", ""))
+        self.watchdog_interval = _watchdog_interval(environ) if self._address else None
+
+    def ready(self, status: str) -> None:
+        """The start is complete: units that come after us may go on."""
+        self._send("READY=1", f"STATUS={_line(status)}")
+
+    def status(self, text: str) -> None:
+        """What ``systemctl status`` shows of us."""
+        self._send(f"STATUS={_line(text)}")
+
+    def watchdog(self) -> None:
+        """We are alive."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The stop has begun, and will take its time."""
+        self._send("STOPPING=1")
+
+    def _send(self, *fields: str) -> None:
+        if self._address is None:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(_PATIENCE_SECONDS)
+                sender.sendto("\n".join(fields).encode(), self._address)
+        except OSError as fault:  # systemd's trouble must not become ours
+            _log.warning("systemd could not be told %s: %s", fields[0], fault.strerror or fault)
+
+
+def _address(name: str) -> str | None:
+    """A path, or an abstract name ("@" stands for its first byte, NUL); anything else is not for us."""
+    if name.startswith("@"):
+        return "\0" + name[1:]
+    return name if name.startswith("/") else None
+
+
+def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isascii() or not microseconds.isdigit() or int(microseconds) == 0:
+        return None
+    return int(microseconds) / 2_000_000
+
+
+def _line(text: str) -> str:
+    """A field ends with its line."""
+    return " ".join(text.split())

@@ -1,0 +1,95 @@
+"""What systemd is told, read from a real socket."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localctl.systemd import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    """A socket as systemd's, and its name as $NOTIFY_SOCKET has it."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(name.replace("@", "\0"))
+        receiver.settimeout(30)
+        yield receiver, name
+
+
+def test_each_message_is_one_datagram(systemd: tuple[socket.socket, str]) -> None:
+    """READY with its status, a status, a sign of life, the beginning of the end: sd_notify(3)."""
+    receiver, name = systemd
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+    notifier.ready("serving 3 stations")
+    assert receiver.recv(1000) == b"READY=1\nSTATUS=serving 3 stations"
+    notifier.status("größer")
+    assert receiver.recv(1000) == "STATUS=größer".encode()
+    notifier.watchdog()
+    assert receiver.recv(1000) == b"WATCHDOG=1"
+    notifier.stopping()
+    assert receiver.recv(1000) == b"STOPPING=1"
+
+
+def test_status_cannot_forge_a_field(systemd: tuple[socket.socket, str]) -> None:
+    """A line's end within a status would begin another field."""
+    receiver, name = systemd
+    Notifier({"NOTIFY_SOCKET": name}).status("well\nSTOPPING=1\r\n")
+    assert receiver.recv(1000) == b"STATUS=well STOPPING=1"
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1234"}])
+def test_silent_without_systemd(environ: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    """On a terminal or in a container nothing is sent, asked or logged."""
+    notifier = Notifier({**environ, "WATCHDOG_USEC": "1000000"})
+    notifier.ready("x")
+    notifier.status("x")
+    notifier.watchdog()
+    notifier.stopping()
+    assert notifier.watchdog_interval is None
+    assert not caplog.records
+
+
+def test_systemd_that_does_not_listen_is_no_failure_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A socket that is gone is logged, and we go on."""
+    with caplog.at_level(logging.WARNING):
+        Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).watchdog()
+    assert caplog.messages == ["systemd could not be told WATCHDOG=1: No such file or directory"]
+
+
+def test_systemd_that_does_not_read_does_not_hold_us(
+    systemd: tuple[socket.socket, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its queue full, messages are dropped and logged: the loop must turn."""
+    _, name = systemd
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+    while not caplog.records:
+        notifier.watchdog()
+    assert caplog.messages[0].startswith("systemd could not be told WATCHDOG=1: ")
+
+
+@pytest.mark.parametrize("pid", [{}, {"WATCHDOG_PID": str(os.getpid())}])
+def test_watchdog_is_fed_twice_in_its_time(pid: dict[str, str]) -> None:
+    """Half of WATCHDOG_USEC, as sd_watchdog_enabled(3) advises."""
+    environ = {"NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "30000000", **pid}
+    assert Notifier(environ).watchdog_interval == 15.0
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"WATCHDOG_USEC": ""},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "soon"},
+        {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"},
+        {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "x"},
+    ],
+)
+def test_watchdog_of_nobody_or_of_another_is_not_ours(environ: dict[str, str]) -> None:
+    """Unset, off, unreadable, or meant for another process."""
+    assert Notifier({"NOTIFY_SOCKET": "/run/systemd/notify", **environ}).watchdog_interval is None
