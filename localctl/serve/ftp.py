@@ -1,0 +1,136 @@
+"""Serving published files over FTP: a thread of its own with pyftpdlib's loop.
+
+What a session may do is in ``ftp_session``; here are the listener, the loop, and the order of stopping.
+"""
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from pyftpdlib.ioloop import IOLoop
+from pyftpdlib.servers import FTPServer
+
+from localctl.metrics import Metrics
+from localctl.pulse import INTERVAL_SECONDS, Pulse
+from localctl.serve import tcp
+from localctl.serve.ftp_session import Session, session_class
+from localctl.serve.transfer import Lending
+from localctl.store.catalogue import Catalogue
+from localctl.values import Address
+
+KEY: Final = "publish.ftp.listen"
+_SPARE_CONNECTIONS: Final = 128  # beside two for each transfer: sessions that walk the folders
+_STARVED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_STARVED_SECONDS: Final = 1.0
+_log = logging.getLogger("localctl.serve.ftp")
+
+
+class FtpServer:
+    """Published files over FTP at ``listen``, data connections on ``passive_ports`` (None: any free one).
+
+    A transfer that takes nothing, or a session that says nothing, for ``idle_timeout`` seconds is ended. ``now`` gives
+    Unix seconds.
+    """
+
+    def __init__(
+        self,
+        listen: Address,
+        passive_ports: range | None,
+        idle_timeout: float,
+        catalogue: Catalogue,
+        metrics: Metrics,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.pulse = Pulse("ftp", metrics)
+        self._listen = listen
+        self._lending = Lending("ftp", catalogue, metrics, idle_timeout, now)
+        self._session_class = session_class(self._lending, idle_timeout, passive_ports)
+        self._thread: threading.Thread | None = None
+        self._deadline: float | None = None  # monotonic seconds; set once, by stop()
+
+    def start(self) -> Address:
+        """Bind, then serve in a thread; the address bound. Raises ListenError."""
+        sock = tcp.listen(KEY, self._listen)
+        address = tcp.bound(sock)
+        _take_over_log()
+        loop = IOLoop()
+        server = _Listener(sock, self._session_class, ioloop=loop, backlog=tcp.BACKLOG)
+        server.max_cons = 2 * self._lending.catalogue.max_transfers + _SPARE_CONNECTIONS
+        self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
+        self._thread.start()
+        return address
+
+    def refuse(self) -> None:
+        """Answer new sessions and transfers with 421 from now on. From any thread."""
+        self._lending.refuse()
+
+    def stop(self, grace: float) -> None:
+        """Refuse, wait up to ``grace`` seconds for running transfers, end them, end the thread. Blocks."""
+        self.refuse()
+        if self._deadline is None:
+            self._deadline = time.monotonic() + grace
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, loop: Any, server: "_Listener") -> None:
+        try:
+            loop.call_every(INTERVAL_SECONDS, self.pulse.beat)
+            loop.call_every(self._lending.sweep_interval, self._lending.sweep)
+            while not self._is_over():
+                loop.poll(INTERVAL_SECONDS if (soon := loop.sched.poll()) is None else min(soon, INTERVAL_SECONDS))
+        except Exception:  # noqa: BLE001  a thread has nobody to tell; the daemon sees its pulse stop
+            _log.exception("The FTP server has ended")
+        finally:
+            server.close()
+            _say_goodbye(loop)
+            loop.close()
+
+    def _is_over(self) -> bool:
+        if self._deadline is None:
+            return False
+        return not self._lending.running or time.monotonic() >= self._deadline
+
+
+class _Listener(FTPServer):  # type: ignore[misc]  # pyftpdlib carries no types
+    """The listener of the control connections."""
+
+    def handle_accept(self) -> None:
+        """Take one; without descriptors, pause rather than spin."""
+        try:
+            super().handle_accept()
+        except OSError as fault:
+            if fault.errno not in _STARVED:
+                raise
+            _log.warning("No FTP connection can be accepted: %s; raise LimitNOFILE", fault.strerror)
+            self.del_channel()
+            self.ioloop.call_later(_STARVED_SECONDS, self.add_channel)
+
+    def handle_error(self) -> None:
+        """One connection could not be taken: the next one may be. pyftpdlib would close the listener."""
+        _log.error("An FTP connection could not be taken", exc_info=True)
+
+
+def _say_goodbye(loop: Any) -> None:
+    for session in list(loop.socket_map.values()):
+        if isinstance(session, Session):
+            session.respond("421 Service stopping.")
+
+
+class _TakenOver(logging.Handler):
+    """pyftpdlib's lines among ours: what clients say is of use to who debugs, what fails in it to all."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if not line.startswith("[debug]"):  # pyftpdlib's notes to its own author
+            _log.log(logging.ERROR if record.levelno >= logging.ERROR else logging.DEBUG, "%s", line)
+
+
+def _take_over_log() -> None:
+    theirs = logging.getLogger("pyftpdlib")
+    theirs.setLevel(logging.DEBUG if _log.isEnabledFor(logging.DEBUG) else logging.ERROR)
+    theirs.propagate = False
+    if not any(isinstance(handler, _TakenOver) for handler in theirs.handlers):
+        theirs.addHandler(_TakenOver())

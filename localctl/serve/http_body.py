@@ -1,0 +1,106 @@
+"""Sending the bytes of a published file as the body of an HTTP answer.
+
+aiohttp's FileResponse decides ranges and conditions by itself, wrongly in places, and knows neither loans nor stations
+that stopped reading. This response is told what to send; like FileResponse it sends with sendfile inside prepare(),
+so the loan lives there, in one try, whatever ends it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from localctl.errors import LendError, TransfersExhausted
+from localctl.serve import tcp
+from localctl.serve.http_headers import Answer
+from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
+from localctl.store.catalogue import PublishedFile
+
+SERVER: Final = "localctl"
+
+
+def without_body(status: int, headers: Mapping[str, str] | None = None) -> web.StreamResponse:
+    """An answer with no body: some stations would take one for an image."""
+    return web.StreamResponse(status=status, headers={"Content-Length": "0", "Server": SERVER, **(headers or {})})
+
+
+def refusal(error: LendError) -> web.StreamResponse:
+    """The answer to a request that nothing is lent for."""
+    if isinstance(error, TransfersExhausted):
+        return without_body(503, {"Retry-After": str(error.retry_after)})
+    return without_body(404)
+
+
+class FileBody(web.StreamResponse):
+    """An answer whose body is lent: the loan begins and ends in prepare()."""
+
+    def __init__(self, answer: Answer, file: PublishedFile, lending: Lending) -> None:
+        super().__init__(status=answer.status, headers={"Server": SERVER, **answer.headers})
+        self._answer = answer
+        self._file = file
+        self._lending = lending
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the head and the bytes; a refusal instead, where nothing is lent.
+
+        Raises ConnectionResetError, which aiohttp takes quietly, where the transfer does not reach its end.
+        """
+        if self.prepared:
+            return await super().prepare(request)
+        try:
+            transfer = self._lending.begin(self._file, request.remote or "", self._answer.start, self._answer.count)
+        except LendError as error:
+            return await self._become(refusal(error), request)
+        result: Result = "aborted"
+        try:
+            async with asyncio.timeout(None) as limit:
+                writer = await super().prepare(request)
+                await self._send(request.transport, transfer, limit)
+                await super().write_eof()
+            result = "complete"
+        except TimeoutError:
+            result = "idle"
+            self._cut(request)
+        finally:
+            transfer.end(result)
+        return writer
+
+    async def _become(self, other: web.StreamResponse, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        self.set_status(other.status)
+        self.headers.clear()
+        self.headers.update(other.headers)
+        return await super().prepare(request)
+
+    async def _send(self, transport: asyncio.Transport | None, transfer: Transfer, limit: asyncio.Timeout) -> None:
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        loop = asyncio.get_running_loop()
+        sock: tcp.Socket = transport.get_extra_info("socket")
+        transfer.attach(sock, transport.get_write_buffer_size(), lambda: limit.reschedule(loop.time()))
+        try:
+            sent = await loop.sendfile(transport, transfer.file, transfer.start, transfer.count, fallback=False)
+        except asyncio.SendfileNotAvailableError:  # what asyncio makes of any error of the first call
+            sent = 0
+        if sent < transfer.count:
+            if not tcp.is_gone(sock):
+                transfer.fell_short()
+            raise ConnectionResetError
+        await self._acknowledged(sock, transfer)
+
+    async def _acknowledged(self, sock: tcp.Socket, transfer: Transfer) -> None:
+        """Wait until the station has it all. No event tells, so look, at growing intervals."""
+        pause = FIRST_LOOK_SECONDS
+        while not transfer.is_acknowledged():
+            if tcp.is_gone(sock):
+                raise ConnectionResetError
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_LOOK_SECONDS)
+
+    def _cut(self, request: web.BaseRequest) -> None:
+        transport = request.transport
+        if transport is not None:
+            tcp.reset_on_close(transport.get_extra_info("socket"))
+            transport.abort()
+        raise ConnectionResetError
