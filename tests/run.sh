@@ -1,0 +1,52 @@
+#!/bin/sh
+# The whole check of this tree: linters, types, the direction of imports, tests. Ends with the tests' summary.
+#
+#   sh tests/run.sh [--all] [arguments of pytest]
+#
+# --all runs sampled loops to their end. Everything that this leaves behind is in .venv/. As root it installs the
+# Debian packages that the tests use and that are missing; otherwise it says which.
+set -eu
+
+cd -- "$(dirname -- "$0")/.."
+exec </dev/null
+
+if [ "${1:-}" = --all ]; then
+  export LOCALCTL_TESTS_ALL=1
+  shift
+fi
+
+# program:package:service       what for
+programs=$(sed 's/ .*//' <<'EOF'
+nginx:nginx-light:nginx         an origin as most are
+curl:curl                       downloads over HTTP and FTP, as stations do them
+wget:wget                       the same
+busybox:busybox                 the same, as small stations do them: wget, ftpget
+lftp:lftp                       an FTP client that uses all that a server offers
+openssl:openssl                 certificates
+promtool:prometheus:prometheus  reads our metrics as Prometheus does
+systemd-analyze:systemd         reads our unit file as systemd does
+EOF
+)
+# shellcheck disable=SC2086  # a word each
+sh deploy/packages.sh $programs
+sh deploy/venv.sh test
+
+cache=$PWD/.venv/cache
+export MYPY_CACHE_DIR="$cache/mypy" RUFF_CACHE_DIR="$cache/ruff" PYTHONPYCACHEPREFIX="$cache/python"
+export HYPOTHESIS_STORAGE_DIRECTORY="$cache/hypothesis"
+export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin"
+
+step() {
+  echo "== $*"
+  "$@" || {
+    status=$?
+    echo "tests/run.sh: stopped, $1 failed with exit status $status" >&2
+    exit "$status"
+  }
+}
+step ruff check
+step ruff format --check
+step mypy
+step lint-imports --cache-dir "$cache/import-linter"
+echo "== pytest"
+exec pytest -o cache_dir="$cache/pytest" -n auto --dist worksteal "$@"
