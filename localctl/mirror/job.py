@@ -7,7 +7,7 @@ slots for downloads.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from localctl.errors import FetchError, OriginFailed, OriginRefused, StorageError
@@ -90,10 +90,9 @@ class Job:
                 await self._drive()
         except Exception:  # a fault of ours in one publication must not end the relays
             log.exception("publication %d failed by a fault of localctl", self.publication.request_id)
-            if self.publication.state not in ENDED:
-                await self._apply(
-                    StoringFailed() if self.publication.state is State.VERIFIED else FetchFailed(final=True)
-                )
+            if self.is_flowing:
+                downloading = self.publication.state is State.DOWNLOADING
+                await self._apply(FetchFailed(final=True) if downloading else StoringFailed())
 
     async def cancel(self) -> bool:
         """L04.FR.04: end what is scheduled or paused; False where its bytes flow, or it has ended."""
@@ -179,11 +178,12 @@ class Job:
         """One step: it is kept together with its notifications, then they may go out, then the rest is done."""
         async with self._busy:
             changed, effects = step(self.publication, event)
-            due = [self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)]
-            if digests is not None:
-                kept = await self._shop.shelf.add(changed, self._file(digests), due)
-            else:
-                kept = await self._record(changed, due)
+            due: Sequence[Notification] = [
+                self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)
+            ]
+            stored = digests and self._file(digests)
+            add, record = self._shop.shelf.add, self._record
+            kept = await (add(changed, stored, due) if stored else record(changed, due))
             self.publication = changed
             self._shop.notify(kept)
             if Discard() in effects:
@@ -192,7 +192,7 @@ class Job:
                 await self._shop.shelf.discard(changed)
         self._report(due)
 
-    async def _record(self, changed: Publication, due: list[Notification] | tuple[()]) -> Iterable[Notification]:
+    async def _record(self, changed: Publication, due: Sequence[Notification]) -> Sequence[Notification]:
         """Keep a step. A disk that refuses it must not silence us: it is reported all the same."""
         try:
             return await self._shop.database.record(changed, due)
@@ -216,7 +216,7 @@ class Job:
         if isinstance(fault, StorageError):
             self._metrics.storage_errors.labels(fault.operation).inc()
 
-    def _report(self, due: list[Notification]) -> None:
+    def _report(self, due: Sequence[Notification]) -> None:
         for each in due:
             log.info("publication %d: %s", each.request_id, " ".join((each.status, *each.location)))
         if self.publication.state in ENDED:
