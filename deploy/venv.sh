@@ -41,7 +41,7 @@ if ! "$venv/bin/python" -c "import pip; $recent" 2>/dev/null; then
 fi
 
 rm -f "$stamp"
-"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input \
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
   --editable "$root${extra:+[$extra]}" </dev/null || {
   echo "deploy/venv.sh: pip could not install localctl into $venv; what it says is above" >&2
   exit 1
