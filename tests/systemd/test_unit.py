@@ -15,7 +15,8 @@ UNIT = Path(__file__).parents[2] / "systemd" / "localctl.service"
 
 def setting(name: str) -> str:
     """The value of the unit's line ``name=``."""
-    return re.findall(rf"^{name}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)[0]
+    [value] = re.findall(rf"^{name}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    return str(value)
 
 
 def uncommented(folder: Path) -> Path:
