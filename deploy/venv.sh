@@ -26,8 +26,9 @@ find_python() {
   for python in python3 python3.14 python3.13 python3.12 python3.11; do
     if "$python" -c "$recent" 2>/dev/null; then return; fi
   done
+  found=$(python3 -V 2>/dev/null) || found=missing
   echo "localctl needs Python 3.11 or later, and there is none in $PATH" >&2
-  echo "(python3 is $(python3 -V 2>&1 || echo missing)). On Debian 12, Ubuntu 24.04 and later, as root:" >&2
+  echo "(python3 is $found). On Debian 12, Ubuntu 24.04 and later, as root:" >&2
   echo "  apt-get install --no-install-recommends python3 python3-venv" >&2
   exit 1
 }
