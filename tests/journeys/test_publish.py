@@ -3,7 +3,7 @@
 import asyncio
 import ftplib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -207,7 +207,7 @@ async def test_no_firmware(site: Site) -> None:
 
 
 async def test_download_ongoing_over_http(site: Site) -> None:
-    """L04.FR.04, TC_L_23: DownloadOngoing while a station downloads over HTTP, and it gets its file; then Unpublished."""
+    """L04.FR.04, TC_L_23: DownloadOngoing while a station downloads over HTTP and gets its file; then Unpublished."""
     file = firmware(12_000_000)
     _, (http, _) = await site.published(file)
     async with downloading(http) as answer:
@@ -254,7 +254,7 @@ async def test_unpublish_what_is_paused_or_scheduled(open_site: OpenSite) -> Non
 
 
 async def test_what_the_controller_does_not_do(site: Site) -> None:
-    """Part 4 4.3: NotSupported for what OCPP knows, NotImplemented for what it does not, Rejected for UpdateFirmware."""
+    """Part 4 4.3: NotSupported for what OCPP knows, NotImplemented for what it does not; UpdateFirmware is Rejected."""
     for action, code in {"Reset": "NotSupported", "MakeCoffee": "NotImplemented", "AFRRSignal": None}.items():
         answer = await site.csms.call(LC, action, {})
         assert isinstance(answer, CallError)
@@ -292,7 +292,7 @@ def _ftp_get(uri: str) -> bytes:
 
 
 @asynccontextmanager
-async def _ftp_downloading(uri: str) -> AsyncIterator[object]:
+async def _ftp_downloading(uri: str) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
     """A station in the middle of an FTP download; yields what reads the file to its end."""
     client, path = await asyncio.to_thread(_ftp_open, uri)
     with client:

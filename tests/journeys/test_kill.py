@@ -1,0 +1,124 @@
+"""kill -9 at any moment of a publication: it ends Published under its requestId, and nothing false is ever served."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.actors.csms import Csms
+from tests.actors.daemon import Daemon
+from tests.actors.nginx import Nginx
+from tests.actors.origin import Origin, Reply
+from tests.journeys.conftest import LC, Firmware, firmware, get
+
+FINAL = {"Published", "DownloadFailed", "InvalidChecksum", "PublishFailed"}
+
+
+async def test_killed_at_ten_random_moments(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+    """Rows 1 to 3: ten kills while publications run; each ends with Published, and with no other final status."""
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    www = tmp_path / "www"
+    www.mkdir()
+    kills, request_id = rounds(10, 100), 0
+    async with (
+        Csms() as csms,
+        Nginx(tmp_path / "nginx", www, limit_rate=4_000_000) as nginx,
+        Daemon(tmp_path / "lc", csms.url) as daemon,
+    ):
+        await daemon.ready()
+        while kills:
+            request_id += 1
+            file = firmware(chance.randrange(1_000_000, 3_000_000), seed + request_id)
+            (www / file.name).write_bytes(file.body)
+            await csms.controller()
+            request = {"requestId": request_id, "location": f"{nginx.url}/{file.name}", "checksum": file.checksum}
+            assert await csms.call(LC, "PublishFirmware", request) == {"status": "Accepted"}
+            kills -= await _kill_until_published(csms, daemon, file, request_id, chance, kills)
+            told = [str(each["status"]) for each in csms.statuses(request_id)]
+            assert FINAL & set(told) == {"Published"}, f"seed {seed}: {told}"
+            assert await _served(daemon, file) == (200, file.body), f"seed {seed}"
+
+
+async def _kill_until_published(
+    csms: Csms, daemon: Daemon, file: Firmware, request_id: int, chance: random.Random, most: int
+) -> int:
+    """Kill and restart until the CSMS has seen Published; how many kills that took."""
+    kills = 0
+    while kills < most:
+        published = csms.wait_status(request_id, "Published", timeout=chance.uniform(0, 1.2))
+        try:
+            await published
+        except AssertionError:
+            await daemon.restart()
+            assert await _served(daemon, file) in {(404, b""), (200, file.body)}
+            kills += 1
+        else:
+            return kills
+    await csms.wait_status(request_id, "Published")
+    return kills
+
+
+async def _served(daemon: Daemon, file: Firmware) -> tuple[int, bytes]:
+    http = daemon.listeners["publish.http"]
+    return await get(f"http://{http}/firmware/{file.checksum}/{file.name}")
+
+
+async def test_a_killed_download_goes_on_by_range(tmp_path: Path) -> None:
+    """Row 1: what was put on the disk before the kill is not fetched again, and the kill costs no try."""
+    file = Firmware(firmware(40 * 2**20).body, "fw.bin")
+    async with Csms() as csms, Origin() as origin, Daemon(tmp_path, csms.url) as daemon:
+        await daemon.ready()
+        await csms.controller()
+        location = origin.script("/fw.bin", Reply(file.body, stall_after=36 * 2**20), Reply(file.body))
+        request = {"requestId": 1, "location": location, "checksum": file.checksum, "retries": 0}
+        assert await csms.call(LC, "PublishFirmware", request) == {"status": "Accepted"}
+        await _resumable(daemon)
+        await daemon.restart()
+        await csms.wait_status(1, "Published")
+        assert await _served(daemon, file) == (200, file.body)
+        assert int(origin.requests[1].headers["range"].removeprefix("bytes=").removesuffix("-")) >= 32 * 2**20
+        assert origin.requests[1].headers["if-range"] == '"1"'
+        assert [told["status"] for told in csms.statuses(1)] == [
+            "Downloading",
+            "Downloaded",
+            "ChecksumVerified",
+            "Published",
+        ]
+
+
+async def _resumable(daemon: Daemon) -> None:
+    """Wait until the daemon has put the first 32 MiB on the disk: more than that has come, and was counted."""
+    async with asyncio.timeout(60):
+        while True:
+            firmware_here = (await daemon.status())["firmware"]
+            if any(int(file.get("received", 0)) >= 35 * 2**20 for file in firmware_here):
+                return
+            await asyncio.sleep(0.05)  # nothing tells of progress but the status
+
+
+async def test_killed_while_unpublishing(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+    """Row 4: killed after UnpublishFirmware was sent: the file is gone or whole; once Unpublished, it stays gone."""
+    chance = random.Random()
+    async with Csms() as csms, Origin() as origin, Daemon(tmp_path, csms.url) as daemon:
+        for number in range(rounds(3, 30)):
+            if not daemon.running:
+                await daemon.start()
+            await daemon.ready()
+            await csms.controller()
+            file = firmware(50_000, number)
+            request = {
+                "requestId": number,
+                "location": origin.script("/fw.bin", Reply(file.body)),
+                "checksum": file.checksum,
+            }
+            assert await csms.call(LC, "PublishFirmware", request) == {"status": "Accepted"}
+            await csms.wait_status(number, "Published")
+            await csms.send_raw(LC, f'[2,"u{number}","UnpublishFirmware",{{"checksum":"{file.checksum}"}}]')
+            await asyncio.sleep(chance.uniform(0, 0.02))
+            answered = any("Unpublished" in str(f.data) for f in csms.link(LC).frames)
+            await daemon.kill()
+            await daemon.start()
+            await daemon.listening()
+            served = await _served(daemon, Firmware(file.body, "fw.bin"))
+            assert served == (404, b"") if answered else served in {(404, b""), (200, file.body)}
