@@ -99,7 +99,7 @@ def check_identity(value: str) -> str:
 
 
 def check_csms_url(value: str) -> str:
-    """A WebSocket URL without user, query or fragment; a slash at its end is dropped."""
+    """A WebSocket URL without user, query or fragment; its scheme in lower case, without a slash at its end."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -111,7 +111,7 @@ def check_csms_url(value: str) -> str:
         raise ValueError("is not a WebSocket URL")
     if parts.query or parts.fragment or not value.isprintable() or " " in value:
         raise ValueError("carries a query, a fragment or a space")
-    return value.rstrip("/")
+    return f"{parts.scheme}{value[len(parts.scheme) :]}".rstrip("/")
 
 
 def check_published_host(value: str) -> str:

@@ -2,8 +2,6 @@
 
 import socket
 import ssl
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from localctl.errors import ConfigurationError
 from localctl.tls import client_context, explain, read_pem
+from tests.actors.greeter import Answer, greeting, listening, plain
 
 NOW = datetime.now(UTC)
 HOST = "csms.example"
@@ -46,41 +45,17 @@ def server_context(certificate: trustme.LeafCert, clients: trustme.CA | None = N
     return context
 
 
-def handshake(client: ssl.SSLContext, answer: Callable[[socket.socket], None], name: str = HOST) -> bytes:
+def handshake(client: ssl.SSLContext, answer: Answer, name: str = HOST) -> bytes:
     """Connect to a server that does ``answer``, and return what it sends; raises what the client sees."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-
-        def accept() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.settimeout(30)
-                answer(connection)
-
-        served = pool.submit(accept)
-        try:
-            with (
-                socket.create_connection(listener.getsockname(), 30) as plain,
-                client.wrap_socket(plain, server_hostname=name) as tls,
-            ):
-                return tls.recv(100)
-        finally:
-            served.result()
+    with (
+        listening(answer) as address,
+        socket.create_connection(address, 30) as connection,
+        client.wrap_socket(connection, server_hostname=name) as tls,
+    ):
+        return tls.recv(100)
 
 
-def greeting(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
-    """A server that greets who comes through the handshake, and bears those who do not."""
-
-    def answer(connection: socket.socket) -> None:
-        try:
-            with context.wrap_socket(connection, server_side=True) as tls:
-                tls.sendall((tls.version() or "").encode())
-        except OSError:  # the client's view is what is tested
-            pass
-
-    return answer
-
-
-def refusal(client: ssl.SSLContext, answer: Callable[[socket.socket], None], name: str = HOST) -> ssl.SSLError:
+def refusal(client: ssl.SSLContext, answer: Answer, name: str = HOST) -> ssl.SSLError:
     """The error with which the handshake fails."""
     with pytest.raises(ssl.SSLError) as caught:
         handshake(client, answer, name)
@@ -179,12 +154,7 @@ def test_clock_before_we_were_written_is_always_told(ca_file: str) -> None:
 
 def test_peer_without_tls_is_told(ca_file: str) -> None:
     """wss:// to a port that speaks ws:// is the newcomer's error."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.recv(10_000)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    error = refusal(client_context("csms", ca_file=ca_file), answer)
+    error = refusal(client_context("csms", ca_file=ca_file), plain)
     assert explain(error, NOW.timestamp()).startswith("it does not speak TLS on that port: ")
 
 

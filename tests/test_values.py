@@ -118,11 +118,11 @@ def test_what_is_no_identity_is_refused(value: str) -> None:
         ("wss://host:443/", "wss://host:443"),
         ("wss://host/a/b%2Fc/", "wss://host/a/b%2Fc"),
         ("ws://[::1]:8080/ocpp", "ws://[::1]:8080/ocpp"),
-        ("WSS://Host/Ocpp", "WSS://Host/Ocpp"),
+        ("WSS://Host/Ocpp", "wss://Host/Ocpp"),
     ],
 )
-def test_csms_url_is_kept_but_for_slashes_at_its_end(value: str, url: str) -> None:
-    """The path is kept byte for byte; the identity is put behind it with one slash."""
+def test_csms_url_is_kept_but_for_its_ends(value: str, url: str) -> None:
+    """The path is kept byte for byte; the scheme is compared with, and the identity is put behind one slash."""
     assert check_csms_url(value) == url
 
 
