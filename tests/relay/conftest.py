@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
@@ -199,7 +200,25 @@ def handshake(target: str, *headers: str, subprotocol: str | None = "ocpp2.0.1")
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def close_of(connection: ClientConnection | ServerConnection) -> tuple[int, str]:
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def turned_away(house: House, target: str = "/ocpp/CS-1") -> Answer:
+    """The answer to a station whose handshake is refused."""
+    async with raw_station(house, handshake(target)) as station:
+        head, _, body = (await station.rest()).partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return Answer(int(first.split()[1]), headers, body)
+
+
+def close_of(connection: Connection) -> tuple[int, str]:
     """The code and reason of the close frame that a peer has received; 1006 where it received none."""
     received = connection.protocol.close_rcvd
     return (CloseCode.ABNORMAL_CLOSURE, "") if received is None else (int(received.code), received.reason)

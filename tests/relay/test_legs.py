@@ -1,0 +1,111 @@
+"""A leg ends for certain, whatever its peer does. Each peer here is a raw socket that does the wrong thing."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from localctl.relay import legs
+from localctl.relay.legs import StationLeg
+from tests.relay.conftest import PATIENCE, House, OpenHouse, Peer, RawStation, csms_peer, handshake, raw_station, until
+
+CLOSE_1000 = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
+
+
+@asynccontextmanager
+async def silent_station(house: House) -> AsyncIterator[tuple[RawStation, StationLeg]]:
+    """A station that is relayed and then does nothing by itself, not even read; and its leg."""
+    async with raw_station(house, handshake("/ocpp/CS-1")) as station:
+        await station.head()
+        transport = station.writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+        (leg,) = house.door._present
+        yield station, leg
+
+
+async def test_a_closing_handshake_ends_the_tcp_connection_too(
+    peer: Peer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A station that closes its WebSocket and keeps its TCP connection does not hold its relay open (Part 4 §6.3)."""
+    monkeypatch.setattr(legs, "LINGER_SECONDS", 0.05)
+    house = await open_house(peer.url, ping_interval_seconds=0)
+    async with silent_station(house) as (station, leg):
+        csms = await peer.accepted()
+        station.writer.write(CLOSE_1000)
+        await asyncio.wait_for(csms.wait_closed(), PATIENCE)
+        assert csms.close_code == 1000
+        await asyncio.wait_for(leg.lost, PATIENCE)
+
+
+async def test_a_peer_that_takes_nothing_is_dropped(open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen station whose buffers are full cannot even be pinged: it is given up all the same."""
+    monkeypatch.setattr(legs, "STALL_SECONDS", 0.2)
+    async with csms_peer(compression=None) as peer:
+        house = await open_house(peer.url, ping_interval_seconds=0)
+        async with silent_station(house) as (_, leg):
+            csms = await peer.accepted()
+            with suppress(ConnectionClosed):
+                async with asyncio.timeout(PATIENCE):
+                    while True:
+                        await csms.send("x" * 500_000)
+            assert leg.lost.done()
+            await house.gone()
+
+
+async def test_a_slow_peer_is_not_dropped(peer: Peer, open_house: OpenHouse) -> None:
+    """Who takes something, however little, is alive."""
+    house = await open_house(peer.url, ping_interval_seconds=0)
+    async with silent_station(house) as (_, leg):
+        await peer.accepted()
+        leg.transport.write(bytes(8_000_000))
+        await until(lambda: leg.paused)
+        leg._stalled(leg.transport.get_write_buffer_size() + 1)
+        assert not leg.transport.is_closing()
+        leg._stalled(leg.transport.get_write_buffer_size())
+        assert leg.transport.is_closing()
+
+
+async def test_shutting_waits_for_nobody(peer: Peer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A close frame that cannot be written is not waited for longer than CLOSE_SECONDS."""
+    monkeypatch.setattr(legs, "CLOSE_SECONDS", 0.05)
+    house = await open_house(peer.url, ping_interval_seconds=0)
+    async with silent_station(house) as (_, leg):
+        await peer.accepted()
+        leg.transport.write(bytes(8_000_000))
+        await until(lambda: leg.paused)
+        await asyncio.wait_for(leg.shut(1001), PATIENCE)
+        assert leg.lost.done()
+        await asyncio.wait_for(leg.shut(1001), PATIENCE)  # twice is once
+
+
+async def test_a_half_open_station_is_noticed(
+    peer: Peer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A station that answers no ping is gone after ping + timeout + close, and the CSMS learns it (5.2, §6.3)."""
+    monkeypatch.setattr("localctl.relay.door.CLOSE_SECONDS", 0.2)
+    house = await open_house(peer.url, ping_interval_seconds=0.2)
+    async with silent_station(house) as (_, leg):
+        csms = await peer.accepted()
+        await asyncio.wait_for(csms.wait_closed(), PATIENCE)
+        assert csms.close_code == 1001
+        assert leg.lost.done()
+        await house.gone()
+        assert house.value("station_disconnects_total", reason="failed") == 1
+
+
+async def test_a_reset_ends_the_other_side_at_once(peer: Peer, open_house: OpenHouse) -> None:
+    """A station that is unplugged and plugged in again resets its old connection: 1006 reaches the CSMS as 1001."""
+    house = await open_house(peer.url)
+    async with raw_station(house, handshake("/ocpp/CS-1")) as station:
+        await station.head()
+        csms = await peer.accepted()
+        sock = station.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+        station.writer.transport.abort()
+        await asyncio.wait_for(csms.wait_closed(), PATIENCE)
+    assert csms.close_code == 1001
+    await house.gone()
