@@ -68,7 +68,8 @@ def parse(text: str, version: Version) -> Frame:
             return Ignored(f"message type {kind} is never answered")
         case _:
             code = "MessageTypeNotSupported"  # 4.4
-            raise OcppFault(code, f"message type {kind} is not supported", _id_of(rest) or UNREADABLE_ID)
+            shown = f"{kind}"[:20]  # it will be logged
+            raise OcppFault(code, f"message type {shown} is not supported", _id_of(rest) or UNREADABLE_ID)
 
 
 def encode(frame: Call | CallResult | CallError) -> str:

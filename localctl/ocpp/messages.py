@@ -6,7 +6,8 @@ has for it. What we send is made here too: an absent optional field is left out,
 
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from localctl.errors import OcppFault
 from localctl.ocpp.actions import Version
@@ -35,6 +36,13 @@ class Message(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     customData: "CustomData | None" = None  # noqa: N815  the wire's name
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_null(cls, value: object) -> object:
+        if value is None:  # 4.1.5
+            raise PydanticCustomError("null", "null is not allowed: a field without a value is left out")
+        return value
 
 
 class CustomData(BaseModel):
@@ -77,6 +85,13 @@ class Evse(Message):
     connectorId: Integer | None = None  # noqa: N815
 
 
+class Evse21(Evse):
+    """The same in 2.1."""
+
+    id: Natural
+    connectorId: Natural | None = None  # noqa: N815
+
+
 class TriggerMessageRequest(Message):
     """F06: send this message."""
 
@@ -115,17 +130,23 @@ class TriggerMessageRequest21(Message):
         "CustomTrigger",
     ]
     customTrigger: Annotated[str, Field(max_length=50)] | None = None  # noqa: N815
-    evse: Evse | None = None
+    evse: Evse21 | None = None
 
 
 class FirmwareFile(Message):
-    """The firmware that an UpdateFirmware names."""
+    """The firmware that an UpdateFirmware names; its dates are read by nobody, and so not checked."""
 
-    location: Annotated[str, Field(max_length=2000)]
+    location: Annotated[str, Field(max_length=512)]
     retrieveDateTime: str  # noqa: N815
     installDateTime: str | None = None  # noqa: N815
     signingCertificate: Annotated[str, Field(max_length=5500)] | None = None  # noqa: N815
     signature: Annotated[str, Field(max_length=800)] | None = None
+
+
+class FirmwareFile21(FirmwareFile):
+    """The same in 2.1."""
+
+    location: Annotated[str, Field(max_length=2000)]
 
 
 class UpdateFirmwareRequest(Message):
@@ -137,13 +158,20 @@ class UpdateFirmwareRequest(Message):
     retryInterval: Integer | None = None  # noqa: N815
 
 
+class UpdateFirmwareRequest21(UpdateFirmwareRequest):
+    """The same in 2.1."""
+
+    firmware: FirmwareFile21
+    retries: Natural | None = None
+
+
 class BootNotificationResponse(BaseModel):
     """B01 to B03: what the CSMS says to our boot; what else it carries is let be."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     status: Registration
-    interval: int
+    interval: Integer
     currentTime: str  # noqa: N815
 
 
@@ -165,7 +193,7 @@ _REQUESTS: Final[dict[tuple[str, Version], type[Message]]] = {
     ("TriggerMessage", "2.0.1"): TriggerMessageRequest,
     ("TriggerMessage", "2.1"): TriggerMessageRequest21,
     ("UpdateFirmware", "2.0.1"): UpdateFirmwareRequest,
-    ("UpdateFirmware", "2.1"): UpdateFirmwareRequest,
+    ("UpdateFirmware", "2.1"): UpdateFirmwareRequest21,
 }
 UNDERSTOOD: Final = frozenset(action for action, _ in _REQUESTS)
 
@@ -175,10 +203,19 @@ def read_request(action: str, version: Version, payload: Payload) -> Message:
     try:
         return _REQUESTS[action, version].model_validate(payload)
     except ValidationError as fault:
-        error = fault.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in error["loc"])
-        code = _CODES.get(error["type"], "TypeConstraintViolation")
-        raise OcppFault(code, f"{action}: {where}: {error['msg']}") from None
+        error = fault.errors(include_url=False)[0]
+        raise OcppFault(_code(error), f"{action}: {_where(error)}: {error['msg']}") from None
+
+
+def _where(error: ErrorDetails) -> str:
+    """The field, fit for a log: names that nobody knows are the CSMS's own text."""
+    return ".".join(str(part) for part in error["loc"])[:100].encode("unicode_escape").decode()
+
+
+def _code(error: ErrorDetails) -> str:
+    if error["type"] == "literal_error" and not isinstance(error["input"], str):
+        return "TypeConstraintViolation"
+    return _CODES.get(error["type"], "TypeConstraintViolation")
 
 
 def boot_notification(reason: str, vendor_name: str, model: str, serial_number: str, firmware: str) -> Payload:
