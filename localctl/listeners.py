@@ -12,7 +12,7 @@ import aiofiles.os
 
 from localctl.admin.api import AdminServer, Views
 from localctl.config import Config
-from localctl.lan import lan_address
+from localctl.lan import published_host
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.relay.door import Door
@@ -26,7 +26,6 @@ log = logging.getLogger("localctl.listeners")
 
 FILE: Final = "listeners.json"  # in the state directory, for whoever must find a port that was 0
 SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published notification
-_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
 
 
 class Listeners:
@@ -78,15 +77,12 @@ class Listeners:
 
     def uris(self, checksum: str, name: str) -> tuple[str, ...]:
         """One URI for each listener under [publish] (L03.FR.03, FR.04)."""
+        configured = self._config.publish.host
         return tuple(
-            published_uri(scheme, self._host(address), address.port, checksum, name)
+            published_uri(scheme, published_host(configured, address), address.port, checksum, name)
             for scheme in SCHEMES
             if (address := self.addresses.get(f"publish.{scheme}"))
         )
-
-    def _host(self, bound: Address) -> str:
-        """What stations are told: the installer's word, else the address bound to, else this machine's on the LAN."""
-        return self._config.publish.host or (lan_address() if bound.host in _WILDCARDS else bound.host)
 
     async def _write(self) -> None:
         path = Path(self._config.controller.state_dir) / FILE

@@ -9,7 +9,7 @@ from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
 from tests.actors.nginx import Nginx
 from tests.actors.origin import Origin, Reply
-from tests.journeys.conftest import LC, Firmware, firmware, get
+from tests.actors.site import LC, Firmware, firmware, get
 
 FINAL = {"Published", "DownloadFailed", "InvalidChecksum", "PublishFailed"}
 

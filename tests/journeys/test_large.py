@@ -20,7 +20,7 @@ import pytest
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
 from tests.actors.nginx import Nginx
-from tests.journeys.conftest import LC
+from tests.actors.site import LC
 
 SIZE = 300 * 2**20
 MIDDLE = SIZE // 2 + 12_345

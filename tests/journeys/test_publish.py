@@ -10,7 +10,7 @@ import pytest
 
 from tests.actors.link import CallError
 from tests.actors.origin import Reply
-from tests.journeys.conftest import LC, OpenSite, Site, downloading, firmware, get
+from tests.actors.site import LC, OpenSite, Site, downloading, firmware, get
 
 ORDINARY = ["Downloading", "Downloaded", "ChecksumVerified", "Published"]
 
@@ -119,7 +119,7 @@ async def test_invalid_checksum_is_never_served(site: Site) -> None:
 @pytest.mark.parametrize("version", ["2.0.1", "2.1"])
 async def test_publish_failed_without_a_listener(open_site: OpenSite, version: str) -> None:
     """L03.FR.08, TC_L_20: PublishFailed where there is nothing to serve the file with."""
-    site: Site = await open_site(version, {"publish": {"http": None, "ftp": None}})
+    site = await open_site(version, {"publish": {"http": None, "ftp": None}})
     file = firmware(1000)
     request_id, _ = await site.publish(site.origin.script("/fw.bin", Reply(file.body)), file.checksum)
     await site.csms.wait_status(request_id, "PublishFailed")
@@ -240,7 +240,7 @@ async def test_unpublish_while_its_bytes_flow_to_us(site: Site) -> None:
 
 async def test_unpublish_what_is_paused_or_scheduled(open_site: OpenSite) -> None:
     """L04.FR.04: a publication that waits is cancelled: Unpublished, and nothing more is heard of it."""
-    site: Site = await open_site("2.1", {"firmware": {"max_concurrent_downloads": 1}})
+    site = await open_site("2.1", {"firmware": {"max_concurrent_downloads": 1}})
     busy = site.origin.script("/busy.bin", Reply(status=503))
     paused, _ = await site.publish(busy, "a" * 32, retries=1, retryInterval=3600)
     await site.csms.wait_status(paused, "DownloadPaused")

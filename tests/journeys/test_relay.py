@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.actors.site import LC, OpenSite, Site
 from tests.actors.station import Station
-from tests.journeys.conftest import LC, OpenSite, Site
 
 SPOKEN = ("1.6", "2.0.1")
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -24,7 +24,7 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture
 async def site(open_site: OpenSite) -> Site:
     """A site whose CSMS speaks every version."""
-    opened: Site = await open_site("2.0.1", passwords={"CS 1/a": "right"})
+    opened = await open_site("2.0.1", passwords={"CS 1/a": "right"})
     return opened
 
 
@@ -112,7 +112,7 @@ async def test_no_csms(site: Site) -> None:
 
 async def test_relays_go_on_while_firmware_is_mirrored(site: Site) -> None:
     """The three journeys at once: two stations talk while a file is fetched, published and withdrawn."""
-    from tests.journeys.conftest import firmware
+    from tests.actors.site import firmware
 
     async with (
         Station(site.daemon.stations_url, "CS-1", "1.6") as old,

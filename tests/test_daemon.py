@@ -1,0 +1,59 @@
+"""Starting and stopping the daemon; what it does in between, the journeys prove."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+from tests.actors.csms import Csms
+from tests.actors.daemon import Daemon
+from tests.test_cli import localctl
+
+
+async def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
+    """A port in use, a second daemon on one state directory, a state directory that is a file: a line and status 1."""
+    async with Csms() as csms, Daemon(tmp_path / "a", csms.url) as daemon:
+        await daemon.listening()
+        for folder, overrides, words in (
+            (
+                "b",
+                {"publish": {"http": {"listen": daemon.listeners["publish.http"]}}},
+                "publish.http.listen: cannot listen",
+            ),
+            ("c", {"controller": {"state_dir": str(daemon.state_dir)}}, "another localctl is running"),
+            ("d", {"controller": {"state_dir": str(daemon.config_file)}}, "cannot be used: File exists"),
+        ):
+            other = Daemon(tmp_path / folder, csms.url, overrides)
+            code, _, err = await localctl("run", "--config", str(other.config_file))
+            last = err.splitlines()[-1]
+            assert code == 1
+            assert last.startswith("localctl: ")
+            assert words in last
+            assert "Traceback" not in err
+
+
+async def test_systemd_is_told(tmp_path: Path) -> None:
+    """READY once all is bound, WATCHDOG while the loops turn, STOPPING at the end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        loop = asyncio.get_running_loop()
+        async with Csms() as csms, Daemon(tmp_path, csms.url, environ=environ) as daemon:
+            told = ""
+            async with asyncio.timeout(30):
+                while "READY=1" not in told or told.count("WATCHDOG=1") < 3:
+                    told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
+                daemon.signal(signal.SIGTERM)
+                while "STOPPING=1" not in told:
+                    told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
+            assert await daemon.runs[-1].over() == 0
+            assert told.index("READY=1") < told.index("WATCHDOG=1") < told.index("STOPPING=1")
+
+
+async def test_sighup_ends_nothing(tmp_path: Path) -> None:
+    """SIGHUP is not obeyed yet: it is said so, and nothing else happens."""
+    async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
+        await daemon.ready()
+        daemon.signal(signal.SIGHUP)
+        await daemon.logged("SIGHUP")
+        assert (await daemon.get("/readyz"))[0] == 200

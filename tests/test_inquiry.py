@@ -1,0 +1,93 @@
+"""Asking a daemon, or what stands in for one, and telling what it said."""
+
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from localctl.config import Config, parse
+from localctl.errors import NotRunning
+from localctl.inquiry import ask_status, tell
+
+DOCUMENT = {
+    "version": "0.1.0",
+    "identity": "LC-1",
+    "ready": False,
+    "reasons": ["the CSMS has not accepted our BootNotification: it answered Pending"],
+    "uplink": {
+        "url": "wss://csms/ocpp",
+        "connected": True,
+        "ocpp_version": "2.1",
+        "since": 1000.0,
+        "registration": "Pending",
+        "queue": 2,
+        "last_error": "",
+    },
+    "stations": [
+        {"identity": "CS-1", "ocpp_version": "1.6", "peer": "10.0.0.7", "since": 1.0, "last_message_at": 90000.0},
+        {"identity": "CS-2", "ocpp_version": "", "peer": "10.0.0.8", "since": 1.0, "last_message_at": None},
+    ],
+    "firmware": [
+        {"checksum": "a" * 32, "name": "a.bin", "size": 1536, "state": "published", "uris": ["http://h/a"]},
+        {"checksum": "b" * 32, "name": "b.bin", "state": "downloading", "received": 5 * 2**20, "total": None},
+    ],
+    "transfers": [{"protocol": "ftp", "peer": "10.0.0.7", "name": "a.bin", "sent": 512, "size": 1536}],
+    "disk": {"free": 3 * 2**30, "size": 2**40},
+    "listeners": {"publish.http": "0.0.0.0:8080"},
+}
+
+TOLD = """\
+LC-1: localctl 0.1.0, NOT ready
+  the CSMS has not accepted our BootNotification: it answered Pending
+CSMS      wss://csms/ocpp: connected for 1 d 1 h, OCPP 2.1, Pending
+          2 notifications wait
+listener  publish.http on 0.0.0.0:8080
+stations  2
+  CS-1  OCPP 1.6  10.0.0.7  last message 00:16:40 ago
+  CS-2  OCPP ?  10.0.0.8  no message yet
+firmware  2
+  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  a.bin  published  1.5 KiB
+    http://h/a
+  bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb  b.bin  downloading  5.0 MiB of unknown
+transfers 1
+  ftp  10.0.0.7  a.bin  512 B of 1.5 KiB
+disk      3.0 GiB free of 1.0 TiB"""
+
+
+def _config(tmp_path: Path, listen: str) -> Config:
+    tree = {
+        "controller": {"identity": "LC-1", "state_dir": str(tmp_path)},
+        "csms": {"url": "ws://h/ocpp"},
+        "admin": {"listen": listen},
+    }
+    return parse(tree, "test", {})
+
+
+def test_telling() -> None:
+    """The whole document in lines for a person."""
+    assert "\n".join(tell(DOCUMENT, 91000.0)) == TOLD
+
+
+async def test_asking(tmp_path: Path) -> None:
+    """The daemon is asked where the configuration says, or where its port-0 listener told that it is."""
+    import asyncio
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(DOCUMENT)
+
+    app = web.Application()
+    app.router.add_get("/api/status", answer)
+    async with TestServer(app) as server:
+        (tmp_path / "listeners.json").write_text(json.dumps({"admin": f"127.0.0.1:{server.port}"}), encoding="utf-8")
+        for listen in (f"127.0.0.1:{server.port}", f"0.0.0.0:{server.port}", "127.0.0.1:0"):
+            assert await asyncio.to_thread(ask_status, _config(tmp_path, listen)) == DOCUMENT
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.0.0.1:0", ""])
+def test_nobody_there(tmp_path: Path, listen: str) -> None:
+    """Refused, never started, or not to be asked at all: NotRunning, exit status 3."""
+    with pytest.raises(NotRunning) as fault:
+        ask_status(_config(tmp_path, listen))
+    assert fault.value.exit_status == 3

@@ -1,0 +1,84 @@
+"""The listeners of a configuration, opened and closed together."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from localctl.admin.api import Views
+from localctl.config import parse
+from localctl.errors import ListenError
+from localctl.listeners import Listeners
+from localctl.metrics import Metrics
+from localctl.store.catalogue import Catalogue
+
+ANY = {"listen": "127.0.0.1:0"}
+ALL = {
+    "stations": {"ws": ANY},
+    "publish": {"http": ANY, "ftp": {**ANY, "passive_ports": ""}},
+    "admin": ANY,
+}
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path, sections: dict[str, Any]) -> AsyncIterator[Listeners]:
+    """Listeners of a configuration with ``sections``, open."""
+    who = {"controller": {"identity": "LC", "state_dir": str(tmp_path)}, "csms": {"url": "ws://127.0.0.1:9/"}}
+    config = parse({**who, **sections}, "test", {})
+    metrics = Metrics(CollectorRegistry(), "0")
+    listeners = Listeners(config, Catalogue(10), None, metrics)
+    try:
+        await listeners.open(Views(tuple, tuple, dict, lambda: None, metrics.registry))
+        yield listeners
+    finally:
+        await listeners.close(0)
+
+
+async def test_all_of_them(tmp_path: Path) -> None:
+    """Each section's listener is bound, and its port is told in the state directory."""
+    async with opened(tmp_path, ALL) as listeners:
+        told = json.loads((tmp_path / "listeners.json").read_text(encoding="utf-8"))
+        assert told == {name: str(address) for name, address in listeners.addresses.items()}
+        assert set(told) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
+        assert [pulse.loop for pulse in listeners.pulses] == ["http", "ftp"]
+        async with aiohttp.request("GET", f"http://{told['publish.http']}/") as answer:
+            assert answer.status == 404
+
+
+async def test_only_what_is_configured(tmp_path: Path) -> None:
+    """A listener exists where its section exists; [admin] unless its listen is empty."""
+    async with opened(tmp_path, {"admin": {"listen": ""}, "publish": {"http": ANY}}) as listeners:
+        assert set(listeners.addresses) == {"publish.http"}
+        assert listeners.door is None
+
+
+async def test_uris(tmp_path: Path) -> None:
+    """L03.FR.03, FR.04: a URI for each listener under [publish], http before ftp, on the address bound to."""
+    async with opened(tmp_path, ALL) as listeners:
+        at = listeners.addresses
+        path = f"/firmware/{'a' * 32}/fw.bin"
+        assert listeners.uris("a" * 32, "fw.bin") == (
+            f"http://{at['publish.http']}{path}",
+            f"ftp://{at['publish.ftp']}{path}",
+        )
+
+
+async def test_uris_with_the_installers_word(tmp_path: Path) -> None:
+    """publish.host is what stations are told, whatever is bound to."""
+    async with opened(tmp_path, {"publish": {"host": "gateway.lan", "http": ANY}, "admin": ANY}) as listeners:
+        port = listeners.addresses["publish.http"].port
+        assert listeners.uris("b" * 32, "x") == (f"http://gateway.lan:{port}/firmware/{'b' * 32}/x",)
+
+
+async def test_a_port_in_use(tmp_path: Path) -> None:
+    """One that cannot be bound is named, and what was bound by then is closed."""
+    async with opened(tmp_path, {"publish": {"http": ANY}}) as first:
+        taken = {"listen": str(first.addresses["publish.http"])}
+        with pytest.raises(ListenError, match=r"publish\.ftp\.listen: cannot listen on"):
+            async with opened(tmp_path, {"publish": {"http": ANY, "ftp": taken}}):
+                raise AssertionError("it opened")

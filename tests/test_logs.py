@@ -1,0 +1,71 @@
+"""What logs look like, and what never stands in them."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from localctl.logs import redact, start_logging
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Leave logging as it was found."""
+    root, ours = logging.getLogger(), logging.getLogger("localctl")
+    handlers, level, our_level = list(root.handlers), root.level, ours.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    ours.setLevel(our_level)
+
+
+def _logged(style: str, level: str = "info") -> io.StringIO:
+    stream = io.StringIO()
+    start_logging(level, style, stream=stream)
+    return stream
+
+
+def test_text() -> None:
+    """A line: UTC time, level, room, message."""
+    stream = _logged("text")
+    logging.getLogger("localctl.mirror").warning("no %s", "luck")
+    assert stream.getvalue().endswith("Z WARNING localctl.mirror: no luck\n")
+
+
+def test_json() -> None:
+    """One object a line, tracebacks within it."""
+    stream = _logged("json")
+    try:
+        raise ValueError("at http://joe:secret@host/")
+    except ValueError:
+        logging.getLogger("localctl.mirror").exception("oh\nno")
+    (line,) = stream.getvalue().splitlines()
+    record = json.loads(line)
+    assert (record["level"], record["logger"], record["message"]) == ("error", "localctl.mirror", "oh\nno")
+    assert "ValueError" in record["exception"]
+    assert "secret" not in line
+
+
+def test_levels() -> None:
+    """Ours from the configured level on; libraries only from warning on, whatever the level."""
+    stream = _logged("text", "debug")
+    logging.getLogger("localctl.uplink").debug("ours")
+    logging.getLogger("aiohttp.access").info("theirs")
+    logging.getLogger("localctl.uplink.websockets").warning("each frame")
+    assert [line.rpartition(": ")[2] for line in stream.getvalue().splitlines()] == ["ours"]
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("GET http://joe:pw@host/a and ftp://x@h/b", "GET http://…@host/a and ftp://…@h/b"),
+        ("Authorization: Basic am9lOnNlY3JldA==", "Authorization: Basic …"),
+        ("http://host/a@b?x=1", "http://host/a@b?x=1"),
+        ("basic auth is fine", "basic auth is fine"),
+    ],
+)
+def test_redaction(text: str, clean: str) -> None:
+    """User parts of URLs and credentials of headers are taken out, and nothing else."""
+    assert redact(text) == clean
