@@ -8,12 +8,13 @@ import asyncio
 import dataclasses
 import logging
 import ssl
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI, parse_uri
+from websockets.uri import parse_uri
 
 from localctl.config import Csms
 from localctl.relay import policy
@@ -57,9 +58,16 @@ class _Connect(connect):
 
     def __init__(self, target: Target, path: str, offer: tuple[str, ...], headers: Headers) -> None:
         ping = target.ping_interval or None
+
+        def leg(protocol: ClientProtocol, **settings: Any) -> CsmsLeg:
+            # A parsed and rebuilt URL loses `;params` and an empty query (§6.2: byte for byte).
+            protocol.uri = dataclasses.replace(protocol.uri, path=path, query="")
+            return CsmsLeg(protocol, **settings)
+
         super().__init__(
             target.url,
-            create_connection=CsmsLeg,
+            # A wrapper will do, says `websockets`; its annotation knows types only.
+            create_connection=cast("type[ClientConnection]", leg),
             subprotocols=[Subprotocol(name) for name in offer],
             additional_headers=headers,
             user_agent_header=None,  # the station's own is among the headers, if it sent one
@@ -73,9 +81,6 @@ class _Connect(connect):
             logger=QUIET,
             ssl=target.tls,
         )
-        # A parsed and rebuilt URL loses `;params` and an empty query (§6.2: byte for byte).
-        base: WebSocketURI = parse_uri(target.url)
-        self.ws_uri = dataclasses.replace(base, path=path, query="")
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         """Never."""
