@@ -2,12 +2,19 @@
 
 ``[firmware] allowed_origins`` are globs of host names and addresses. Empty: any host but loopback and link-local ones.
 The name is checked before it is resolved, and every address that it resolves to before it is connected to: a name
-cannot lead where it must not (a loopback address is reached only where a glob names it, or names localhost).
+cannot lead where it must not (a loopback address is reached only where a glob names it, or names localhost). Addresses
+are read in their one ordinary spelling; 2130706433, 127.1 or 0x7f.0.0.1, which the operating system would read as well,
+are no host at all.
 """
 
+import re
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
+_NUMBER: Final = re.compile(
+    r"[0-9]+|0x[0-9a-f]*"
+)  # a last label such as this makes a host an address (WHATWG URL, 3.5)
 _Address = IPv4Address | IPv6Address
 
 
@@ -17,6 +24,8 @@ def host_allowed(host: str, globs: tuple[str, ...]) -> bool:
     address = _parse(host)
     if address is not None:
         return (not globs or _matches(str(address), globs)) and address_allowed(host, globs)
+    if ":" in host or _NUMBER.fullmatch(host.rpartition(".")[2]):
+        return False
     if globs:
         return _matches(host, globs)
     return host != "localhost" and not host.endswith(".localhost")
