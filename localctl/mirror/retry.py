@@ -21,13 +21,14 @@ def is_final(status: int) -> bool:
 def delay(failures: int, interval: float | None, default: float, retry_after: float | None, random: float) -> float:
     """Seconds from the ``failures``-th failure (1 is the first) to the next try.
 
-    ``interval`` is the CSMS's retryInterval, ``default`` ours; both in seconds.
+    ``interval`` is the CSMS's retryInterval, ``default`` ours; both in seconds. The hour bounds what we make up, never
+    what the installer asked for.
     """
     if interval is not None:
         wait = max(0.0, interval)
     else:
-        wait = min(_CEILING_SECONDS, default * 2.0 ** min(failures - 1, 16))
-        wait *= 1 - _JITTER + 2 * _JITTER * random
+        wait = default * 2.0 ** min(failures - 1, 16) * (1 - _JITTER + 2 * _JITTER * random)
+        wait = min(wait, max(_CEILING_SECONDS, default))
     return max(wait, min(retry_after or 0.0, _CEILING_SECONDS))
 
 
@@ -39,5 +40,5 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
