@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from localctl.config import Firmware
-from localctl.errors import OriginRefused, StorageError
+from localctl.errors import OriginFailed, OriginRefused, StorageError
 from localctl.metrics import Metrics
 from localctl.mirror.origins.http import HttpOrigin
+from localctl.mirror.pace import LEAST_RATE, Pace
 from localctl.store.files import FirmwareFiles
 from localctl.store.intake import Digests, Intake
 from localctl.store.records import Publication, Resume
@@ -41,12 +42,13 @@ class Download:
 
     def __init__(self, parts: Downloading, publication: Publication, keep: Callable[[Resume], Awaitable[None]]) -> None:
         self.resume = publication.resume
-        self.resumed = False
+        self.doubtful = False
         self._parts = parts
         self._publication = publication
         self._keep = keep
         self._intake: Intake | None = None
         self._checkpoint_at = 0.0
+        self._pace = Pace(0.0)
 
     @property
     def received(self) -> int:
@@ -61,7 +63,7 @@ class Download:
         self._intake = await Intake.open(path, self.resume.offset, self._parts.executor)
         if self._intake.offset != self.resume.offset:
             self.resume = Resume()
-        self.resumed = self.resume.offset > 0
+        self.doubtful = self.resume.offset > 0
         try:
             if not self._is_whole():
                 await self._parts.origin.fetch(self._publication.location, self.resume, self)
@@ -75,7 +77,7 @@ class Download:
         finally:
             await self._intake.close()
 
-    async def begin(self, expected: Resume) -> None:
+    async def begin(self, expected: Resume, *, delimited: bool) -> None:
         """The origin answers: check what is known now, and start at ``expected.offset``."""
         limit = self._parts.settings.max_file_size
         if expected.total is not None and expected.total > limit:
@@ -84,9 +86,10 @@ class Download:
         intake = self._require()
         if expected.offset != intake.offset:
             await self._reopen()
-        self.resumed = expected.offset > 0
+        self.doubtful = expected.offset > 0 or not delimited
         self.resume = expected
-        self._checkpoint_at = self._parts.monotonic() + CHECKPOINT_SECONDS
+        self._pace = Pace(self._parts.monotonic())
+        self._checkpoint_at = self._pace.since + CHECKPOINT_SECONDS
 
     async def take(self, data: bytes) -> None:
         """The next bytes of the file."""
@@ -96,6 +99,8 @@ class Download:
         limit = self._parts.settings.max_file_size
         if intake.received > limit:
             raise OriginRefused(f"the file has more than max_file_size = {limit} bytes")
+        if self._pace.drips(len(data), self._parts.monotonic()):
+            raise OriginFailed(f"the origin sent less than {LEAST_RATE:.0f} bytes a second for a minute")
         due = intake.offset - self.resume.offset >= CHECKPOINT_BYTES
         if due or self._parts.monotonic() >= self._checkpoint_at:
             await self._save()

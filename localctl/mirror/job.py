@@ -7,7 +7,7 @@ slots for downloads.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from localctl.errors import FetchError, OriginFailed, OriginRefused, StorageError
@@ -16,6 +16,7 @@ from localctl.mirror.publication import (
     AlreadyPublished,
     Awaited,
     Begun,
+    Broken,
     Cancelled,
     Damaged,
     Discard,
@@ -33,6 +34,8 @@ from localctl.store.database import Database
 from localctl.store.intake import Digests
 from localctl.store.records import ENDED, FLOWING, FileRecord, Notification, Publication, Resume, State
 from localctl.store.shelf import Shelf
+
+Keep = Callable[[Publication, Sequence[Notification]], Awaitable[Sequence[Notification]]]
 
 log = logging.getLogger("localctl.mirror")
 
@@ -57,15 +60,17 @@ class Workshop:
 
 
 class Job:
-    """``lock`` is that of the publication's checksum; ``busy`` is held while a step is being recorded."""
+    """``lock`` is that of the publication's checksum; ``busy`` is held while a step is being recorded: whoever holds it
+    keeps the publication where it is.
+    """
 
     def __init__(self, workshop: Workshop, publication: Publication, lock: asyncio.Lock) -> None:
         self.publication = publication
         self.download: Download | None = None
+        self.busy = asyncio.Lock()
         self._shop = workshop
         self._metrics = workshop.downloading.metrics
         self._lock = lock
-        self._busy = asyncio.Lock()
         self._digests: Digests | None = None
         self._retry_after: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -79,34 +84,54 @@ class Job:
         """Whether bytes of it are flowing to us, or are being put in their place (L04.FR.04)."""
         return self.publication.state in FLOWING
 
-    async def run(self) -> None:
-        """Carry the publication to its end."""
-        try:
-            if self._lock.locked() and self.publication.state is State.ACCEPTED:
-                await self._apply(Awaited())
-            async with self._lock:
-                if self._shop.catalogue.find(self.publication.checksum):
-                    await self._apply(AlreadyPublished())
-                await self._drive()
-        except Exception:  # a fault of ours in one publication must not end the relays
-            log.exception("publication %d failed by a fault of localctl", self.publication.request_id)
-            if self.is_flowing:
-                downloading = self.publication.state is State.DOWNLOADING
-                await self._apply(FetchFailed(final=True) if downloading else StoringFailed())
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to its end."""
+        return self.publication.state in ENDED
 
-    async def cancel(self) -> bool:
-        """L04.FR.04: end what is scheduled or paused; False where its bytes flow, or it has ended."""
-        async with self._busy:
-            if self.publication.state in FLOWING | ENDED:
-                return False
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait([self._task])
-        await self._apply(Cancelled())
-        return True
+    async def run(self) -> None:
+        """Carry the publication to its end. A fault of ours ends this publication, and neither another nor a relay."""
+        try:
+            await self._carry()
+        except Exception:  # whatever it is
+            log.exception("publication %d failed by a fault of localctl", self.publication.request_id)
+            await self._give_up()
+
+    async def halt(self) -> None:
+        """End the work on what is scheduled or paused. The caller holds ``busy``: no step is half taken."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def cancel(self) -> None:
+        """L04.FR.04: what was halted is cancelled, for good. The caller holds ``busy``.
+
+        Raises StorageError; then it is as it was.
+        """
+        await self._step(Cancelled(), self._shop.database.record)
+
+    async def _carry(self) -> None:
+        if self._lock.locked() and self.publication.state is State.ACCEPTED:
+            await self._apply(Awaited())
+        async with self._lock:
+            if self._is_published():
+                await self._apply(AlreadyPublished())
+            await self._drive()
+
+    def _is_published(self) -> bool:
+        """Whether its file is there already, and a URI of it can be told (L03.FR.04)."""
+        file = self._shop.catalogue.find(self.publication.checksum)
+        return file is not None and bool(self._shop.uris(file.checksum, file.name))
+
+    async def _give_up(self) -> None:
+        try:
+            if not self.is_over:
+                await self._apply(Broken())
+        except Exception:  # the second fault in a row
+            log.exception("publication %d is left as it is until the next start", self.publication.request_id)
 
     async def _drive(self) -> None:
-        while self.publication.state not in ENDED:
+        while not self.is_over:
             if self.publication.state is State.VERIFIED:
                 await self._place()
                 continue
@@ -146,7 +171,7 @@ class Job:
         else:
             result = "complete"
             self._metrics.download_duration.observe(monotonic() - began)
-            return Fetched(self._digests.md5, download.resumed)
+            return Fetched(self._digests.md5, download.doubtful)
         finally:
             self._metrics.download_attempts.labels(result).inc()
             self.publication = replace(self.publication, resume=download.resume)
@@ -168,28 +193,28 @@ class Job:
                 await self._apply(StoringFailed())
             else:
                 await self._shop.shelf.rename(publication)
-                await self._apply(FileStored(), digests)
+                record = self._file(digests)
+                await self._apply(FileStored(), lambda changed, due: self._shop.shelf.add(changed, record, due))
         except StorageError as fault:
             self._count(fault)
             log.error("publication %d cannot be published: %s", publication.request_id, fault)  # noqa: TRY400  no bug
             await self._apply(StoringFailed())
 
-    async def _apply(self, event: Event, digests: Digests | None = None) -> None:
+    async def _apply(self, event: Event, keep: Keep | None = None) -> None:
+        async with self.busy:
+            await self._step(event, keep or self._record)
+
+    async def _step(self, event: Event, keep: Keep) -> None:
         """One step: it is kept together with its notifications, then they may go out, then the rest is done."""
-        async with self._busy:
-            changed, effects = step(self.publication, event)
-            due: Sequence[Notification] = [
-                self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)
-            ]
-            stored = digests and self._file(digests)
-            add, record = self._shop.shelf.add, self._record
-            kept = await (add(changed, stored, due) if stored else record(changed, due))
-            self.publication = changed
-            self._shop.notify(kept)
-            if Discard() in effects:
-                self._digests = None
-                self.publication = replace(changed, resume=Resume())
-                await self._shop.shelf.discard(changed)
+        changed, effects = step(self.publication, event)
+        due = [self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)]
+        kept = await keep(changed, due)
+        self.publication = changed
+        self._shop.notify(kept)
+        if Discard() in effects:
+            self._digests = None
+            self.publication = replace(changed, resume=Resume())
+            await self._shop.shelf.discard(changed)
         self._report(due)
 
     async def _record(self, changed: Publication, due: Sequence[Notification]) -> Sequence[Notification]:
@@ -219,6 +244,5 @@ class Job:
     def _report(self, due: Sequence[Notification]) -> None:
         for each in due:
             log.info("publication %d: %s", each.request_id, " ".join((each.status, *each.location)))
-        if self.publication.state in ENDED:
-            last = due[-1].status if due else "cancelled"
-            self._metrics.publish_results.labels(last).inc()
+        if self.is_over:
+            self._metrics.publish_results.labels(due[-1].status if due else "cancelled").inc()

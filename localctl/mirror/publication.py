@@ -29,10 +29,12 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The whole file is on disk; ``resumed`` where it is made of more than one response."""
+    """All that the origin sent is on the disk; ``doubtful`` where it is made of more than one response, or of one whose
+    end nothing marked: a wrong MD5 is then the transfer's fault as likely as the file's.
+    """
 
     md5: str
-    resumed: bool
+    doubtful: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,23 @@ class Cancelled:
     """The CSMS withdrew it before its bytes flowed."""
 
 
-Event = Awaited | Begun | Fetched | FetchFailed | FileStored | Damaged | StoringFailed | AlreadyPublished | Cancelled
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A fault of ours ended the work on it."""
+
+
+Event = (
+    Awaited
+    | Begun
+    | Fetched
+    | FetchFailed
+    | FileStored
+    | Damaged
+    | StoringFailed
+    | AlreadyPublished
+    | Cancelled
+    | Broken
+)
 
 
 # What is to be done.
@@ -102,12 +120,12 @@ def _to(state: State, *effects: Effect) -> Callable[[Publication, Event], Step]:
 
 
 def _fetched(publication: Publication, event: Event) -> Step:
-    """L03.FR.02, FR.07: the MD5 of the whole file decides; one that was put together is given one more chance."""
+    """L03.FR.02, FR.07: the MD5 of the whole file decides; a doubtful one is given one more chance, from its start."""
     assert isinstance(event, Fetched)  # noqa: S101  the table's key
     if event.md5 == publication.checksum:
         verified = (Notify("Downloaded"), Notify("ChecksumVerified"))
         return replace(publication, state=State.VERIFIED), verified
-    if event.resumed and not publication.restarted:
+    if event.doubtful and not publication.restarted:
         return replace(publication, restarted=True, resume=Resume()), (Discard(),)
     failed = (Notify("Downloaded"), Notify("InvalidChecksum"), Discard())
     return replace(publication, state=State.INVALID_CHECKSUM), failed
@@ -125,22 +143,30 @@ def _failed(publication: Publication, event: Event) -> Step:
 _begun = _to(State.DOWNLOADING, Notify("Downloading"))
 _already = _to(State.PUBLISHED, Discard(), Notify("Published"))
 _cancelled = _to(State.CANCELLED, Discard())
+_broken = _to(State.DOWNLOAD_FAILED, Notify("DownloadFailed"), Discard())
+_unplaced = _to(State.PUBLISH_FAILED, Notify("PublishFailed"), Discard())
 
 _TABLE: Final[dict[tuple[State, type[Event]], Callable[[Publication, Event], Step]]] = {
     (State.ACCEPTED, Awaited): _to(State.SCHEDULED, Notify("DownloadScheduled")),
     (State.ACCEPTED, Begun): _begun,
     (State.ACCEPTED, AlreadyPublished): _already,
     (State.ACCEPTED, Cancelled): _cancelled,
+    (State.ACCEPTED, Broken): _broken,
     (State.SCHEDULED, Begun): _begun,
     (State.SCHEDULED, AlreadyPublished): _already,
     (State.SCHEDULED, Cancelled): _cancelled,
+    (State.SCHEDULED, Broken): _broken,
     (State.DOWNLOADING, Fetched): _fetched,
     (State.DOWNLOADING, FetchFailed): _failed,
     (State.DOWNLOADING, AlreadyPublished): _already,
+    (State.DOWNLOADING, Broken): _broken,
     (State.PAUSED, Begun): _begun,
     (State.PAUSED, AlreadyPublished): _already,
     (State.PAUSED, Cancelled): _cancelled,
+    (State.PAUSED, Broken): _broken,
     (State.VERIFIED, Damaged): _to(State.DOWNLOADING, Discard(), Notify("Downloading")),
     (State.VERIFIED, FileStored): _to(State.PUBLISHED, Notify("Published")),
-    (State.VERIFIED, StoringFailed): _to(State.PUBLISH_FAILED, Notify("PublishFailed"), Discard()),
+    (State.VERIFIED, StoringFailed): _unplaced,
+    (State.VERIFIED, AlreadyPublished): _already,
+    (State.VERIFIED, Broken): _unplaced,
 }

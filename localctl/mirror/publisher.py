@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from weakref import WeakValueDictionary
 
 from localctl.errors import StorageError
@@ -14,7 +15,7 @@ from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
 from localctl.store.names import safe_name
-from localctl.store.records import ENDED, Publication
+from localctl.store.records import Publication
 
 log = logging.getLogger("localctl.mirror")
 
@@ -32,7 +33,7 @@ class Publisher:
 
     def jobs(self) -> tuple[Job, ...]:
         """The publications under way, oldest first."""
-        self._jobs = {id_: job for id_, job in self._jobs.items() if job.publication.state not in ENDED}
+        self._jobs = {id_: job for id_, job in self._jobs.items() if not job.is_over}
         return tuple(self._jobs.values())
 
     def count(self) -> None:
@@ -51,12 +52,13 @@ class Publisher:
     async def accept(self, request: PublishFirmwareRequest) -> tuple[Payload, Callable[[], None] | None]:
         """L03.FR.05: the answer, and what begins once the answer is on its way. Raises StorageError."""
         wrong = refusal(request.location, request.checksum, self._settings.allowed_origins)
-        wrong = wrong or await self._fault_here(request.requestId)
-        self._metrics.publish_requests.labels("Rejected" if wrong else "Accepted").inc()
+        wrong = wrong or await self._fault_here(request)
         if wrong:
+            self._metrics.publish_requests.labels("Rejected").inc()
             log.warning("publication %d is rejected: %s: %s", request.requestId, *wrong)
             return answer("Rejected", *wrong), None
         publication = await self._shop.database.add_publication(self._new(request))
+        self._metrics.publish_requests.labels("Accepted").inc()
         log.info("publication %d accepted: %s", publication.request_id, redacted(publication.location))
         return answer("Accepted"), lambda: self._start(publication)
 
@@ -70,16 +72,40 @@ class Publisher:
 
     async def _withdraw(self, checksum: str) -> Withdrawal:
         alike = [job for job in self.jobs() if job.publication.checksum == checksum]
-        cancelled = [] if any(job.is_flowing for job in alike) else [await job.cancel() for job in alike]
-        if any(job.is_flowing for job in alike):  # one may have begun while another was being cancelled
-            return Withdrawal.LENT  # L04.FR.04: its bytes are flowing to us
-        async with self._lock(checksum):
+        async with AsyncExitStack() as held:
+            for job in alike:  # none of them moves on until all is decided: either all are cancelled, or none
+                await held.enter_async_context(job.busy)
+            if any(job.is_flowing for job in alike):
+                return Withdrawal.LENT  # L04.FR.04: its bytes are flowing to us
+            waiting = [job for job in alike if not job.is_over]
+            await self._cancel(waiting)
+        lock = self._lock(checksum)
+        if lock.locked():
+            return Withdrawal.LENT  # a request that came in meanwhile is at work on it
+        async with lock:
             verdict = await self._shop.shelf.withdraw(checksum)
-        return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and any(cancelled) else verdict
+        return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and waiting else verdict
 
-    async def _fault_here(self, request_id: int) -> Refusal | None:
-        if await self._shop.database.knows_request(request_id, self._shop.now()):
+    async def _cancel(self, jobs: Iterable[Job]) -> None:
+        """Cancel what waits, newest first, as the oldest has what the others wait for. Raises StorageError."""
+        order = list(jobs)[::-1]
+        for job in order:
+            await job.halt()
+        try:
+            for job in order:
+                await job.cancel()
+                log.info("publication %d is cancelled", job.publication.request_id)
+        except StorageError:
+            for job in order:
+                if not job.is_over:
+                    job.start(self._tasks)
+            raise
+
+    async def _fault_here(self, request: PublishFirmwareRequest) -> Refusal | None:
+        if await self._shop.database.knows_request(request.requestId, self._shop.now()):
             return "DuplicateRequestId", "this requestId was used before"
+        if self._shop.catalogue.find(request.checksum.lower()):
+            return None  # nothing of it need be fetched
         try:
             free, _ = self._shop.downloading.files.space()
         except StorageError as fault:

@@ -9,6 +9,8 @@ import asyncio
 import re
 import socket
 import ssl
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -23,8 +25,10 @@ from localctl.mirror.admission import SCHEMES
 from localctl.mirror.hosts import address_allowed, host_allowed
 from localctl.mirror.retry import is_final, parse_retry_after
 from localctl.store.records import Resume
+from localctl.tls import explain
 
 MAX_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _READ_BUFFER: Final = 256 * 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -32,8 +36,10 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 class Sink(Protocol):
     """Where the bytes go. Its methods raise what must end the try."""
 
-    async def begin(self, expected: Resume) -> None:
-        """Bytes from ``expected.offset`` on follow, of a file of ``expected.total`` bytes where that is known."""
+    async def begin(self, expected: Resume, *, delimited: bool) -> None:
+        """Bytes from ``expected.offset`` on follow, of a file of ``expected.total`` bytes where that is known;
+        ``delimited`` where an end that comes too early will be noticed.
+        """
 
     async def take(self, data: bytes) -> None:
         """The next bytes."""
@@ -52,7 +58,10 @@ class _GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
+        try:
+            found = await self._resolver.resolve(host, port, family)
+        except UnicodeError:  # an empty label, or one above 63 characters
+            raise OriginRefused(f"{host[:100]} is no name of a host") from None
         for entry in found:
             if not address_allowed(entry["host"], self._globs):
                 raise OriginRefused(f"{host} resolves to {entry['host']}, which is not among the allowed origins")
@@ -67,6 +76,7 @@ class HttpOrigin:
 
     def __init__(self, settings: Firmware, tls: ssl.SSLContext, user_agent: str) -> None:
         self._settings = settings
+        self._head_seconds = settings.connect_timeout_seconds + settings.idle_timeout_seconds
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=_GuardedResolver(settings.allowed_origins), use_dns_cache=False, ssl=tls, force_close=True
@@ -92,28 +102,24 @@ class HttpOrigin:
         Raises OriginRefused, OriginFailed, and whatever the sink raises.
         """
         try:
-            await self._follow(URL(location), resume, sink)
-        except TimeoutError as fault:
-            raise OriginFailed(f"the origin was silent for too long: {type(fault).__name__}") from fault
-        except aiohttp.ClientSSLError as fault:
-            raise OriginFailed(f"TLS with the origin failed: {fault}") from fault
-        except aiohttp.ClientPayloadError as fault:
-            raise OriginFailed("the origin's answer was cut short") from fault
-        except aiohttp.InvalidURL as fault:
-            raise OriginRefused("the location is not a URL") from fault
+            await self._follow(_url(location), resume, sink)
+        except aiohttp.InvalidURL:
+            raise OriginRefused("the location is not a URL") from None
         except (aiohttp.ClientError, OSError) as fault:
-            raise OriginFailed(f"the origin cannot be reached: {fault}") from fault
+            raise OriginFailed(_words(fault, time.time())) from fault
 
     async def _follow(self, url: URL, resume: Resume, sink: Sink) -> None:
         headers = _range_headers(resume)
         for _ in range(MAX_REDIRECTS + 1):
             self._check(url)
-            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-                target = response.headers.get("Location") if response.status in {301, 302, 303, 307, 308} else None
+            async with asyncio.timeout(self._head_seconds):  # a head can drip too
+                response = await self._session.get(url, headers=headers, allow_redirects=False)
+            async with response:
+                target = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if target is None:
                     await _receive(response, resume, sink)
                     return
-                url = url.join(URL(target))
+                url = _url(target, url)
         raise OriginRefused(f"the origin redirects more than {MAX_REDIRECTS} times")
 
     def _check(self, url: URL) -> None:
@@ -127,9 +133,10 @@ async def _receive(response: aiohttp.ClientResponse, resume: Resume, sink: Sink)
     """Judge the status, then pass the body on."""
     match response.status:
         case 200:
-            await sink.begin(Resume(0, response.content_length, _validator(response.headers)))
-        case 206 if _continues(response.headers, resume):
-            await sink.begin(resume)
+            begun = Resume(0, response.content_length, _validator(response.headers))
+            await sink.begin(begun, delimited=_is_delimited(response))
+        case 206 if continued := _continued(response.headers, resume):
+            await sink.begin(continued, delimited=True)
         case 206 | 416:
             await sink.drop()
             raise OriginFailed("the file has changed at the origin")
@@ -140,13 +147,48 @@ async def _receive(response: aiohttp.ClientResponse, resume: Resume, sink: Sink)
             raise OriginFailed(f"the origin answered {status} {response.reason}", wait)
     async for data in response.content.iter_any():
         await sink.take(data)
-    await asyncio.sleep(0)
+
+
+def _url(text: str, base: URL | None = None) -> URL:
+    """A location, or a Location relative to ``base``. Raises OriginRefused; its text may hold a password."""
+    try:
+        return URL(text) if base is None else base.join(URL(text))
+    except ValueError:
+        what = "the location is not a URL" if base is None else "the origin redirects to what is not a URL"
+        raise OriginRefused(what) from None
+
+
+def _words(fault: Exception, now: float) -> str:
+    """What went wrong, for the log; never the location, which may hold a password."""
+    match fault:
+        case aiohttp.ConnectionTimeoutError():
+            words = "the origin cannot be reached: it took too long to connect"
+        case TimeoutError():
+            words = "the origin was silent for too long"
+        case aiohttp.ClientSSLError() if isinstance(fault.__cause__, ssl.SSLError):
+            words = f"TLS with the origin failed: {explain(fault.__cause__, now)}"
+        case aiohttp.ClientConnectorDNSError():
+            words = f"the origin's name cannot be resolved: {fault.os_error.strerror}"
+        case aiohttp.ClientPayloadError():
+            words = "the origin's answer was cut short"
+        case aiohttp.ClientResponseError():
+            words = "the origin does not speak HTTP"
+        case aiohttp.ClientConnectorError():
+            words = f"the origin cannot be reached: {fault.os_error.strerror or fault.os_error}"
+        case _:
+            words = f"the connection to the origin broke: {fault}"
+    return words
 
 
 def _range_headers(resume: Resume) -> dict[str, str]:
     if not resume.offset or not resume.validator:
         return {}
     return {"Range": f"bytes={resume.offset}-", "If-Range": resume.validator}
+
+
+def _is_delimited(response: aiohttp.ClientResponse) -> bool:
+    """Whether the body has a length or is chunked; else its end is that of the connection, whatever ended that."""
+    return response.content_length is not None or "chunked" in response.headers.get("Transfer-Encoding", "").lower()
 
 
 def _validator(headers: CIMultiDictProxy[str]) -> str:
@@ -157,12 +199,13 @@ def _validator(headers: CIMultiDictProxy[str]) -> str:
     return headers.get("Last-Modified", "") if "Content-Length" in headers else ""
 
 
-def _continues(headers: CIMultiDictProxy[str], resume: Resume) -> bool:
-    """Whether a 206 is what we asked for: the right range of the same file."""
+def _continued(headers: CIMultiDictProxy[str], resume: Resume) -> Resume | None:
+    """What a 206 brings, if it is what we asked for: the right range of the same file."""
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if match is None or int(match[1]) != resume.offset or int(match[2]) != int(match[3]) - 1:
-        return False
-    if resume.total is not None and int(match[3]) != resume.total:
-        return False
+        return None
+    total = int(match[3])
+    if resume.total not in {None, total}:
+        return None
     seen = headers.get("ETag", "") if resume.validator.startswith('"') else headers.get("Last-Modified", "")
-    return seen in ("", resume.validator)
+    return replace(resume, total=total) if seen in {"", resume.validator} else None
