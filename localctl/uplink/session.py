@@ -1,8 +1,8 @@
 """Whether the CSMS has accepted us, and what is to be sent next. Rules: no I/O; times are seconds of a steady clock.
 
 B01 to B03: until the first answer, and while Pending, BootNotification is sent again and again; Rejected silences us
-for the interval. A reconnection alone is no boot, unless the last answer was not Accepted (Part 4 §5.3). Where the CSMS
-names no interval we take our own.
+for the interval. A reconnection alone is no boot: only where no answer ever came, BootNotification is sent at once
+(Part 4 §5.3). Where the CSMS names no interval we take our own.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ class Session:
         return self.registration == "Rejected"
 
     def connected(self, now: float) -> None:
-        """A connection is open. After a rejection its interval still has to pass (B03.FR.02)."""
-        if not self.is_rejected:
+        """A connection is open. The interval of an answer still has to pass (B02.FR.04, B03.FR.02)."""
+        if self.registration is None:
             self._boot_at = now
         self._heartbeat_at = now + self._heartbeat_seconds
 
@@ -85,7 +85,7 @@ class Session:
     def _turn_unaccepted(self, now: float, *, triggered: bool) -> tuple[Turn | None, float]:
         if now >= self._boot_at:
             return Turn.BOOT, now
-        if triggered and self.registration == "Pending":
+        if triggered and not self.is_rejected:
             return Turn.TRIGGERED, now  # B02.FR.02: messages that the CSMS asks for are sent
         return None, self._boot_at
 
