@@ -25,6 +25,9 @@ PING_TIMEOUT_SECONDS: Final = 20
 CLOSE_TIMEOUT_SECONDS: Final = 5
 MAX_MESSAGE: Final = 2**20
 
+_library_log = logging.getLogger("localctl.uplink.websockets")
+_library_log.setLevel(logging.WARNING)  # at DEBUG it tells every frame and header, the password among them
+
 Answer = asyncio.Future[frames.CallResult | frames.CallError]
 
 
@@ -72,9 +75,9 @@ class Dialler:
                 ping_timeout=PING_TIMEOUT_SECONDS,
                 close_timeout=CLOSE_TIMEOUT_SECONDS,
                 max_size=MAX_MESSAGE,
-                logger=logging.getLogger("localctl.uplink.websockets"),
+                logger=_library_log,
             )
-        except (InvalidHandshake, OSError, EOFError) as fault:
+        except (InvalidHandshake, OSError, EOFError, UnicodeError) as fault:
             raise LinkFailed(*_failure(fault, self.now())) from fault
         version = SUBPROTOCOLS.get(opened.subprotocol or "")
         if version is None:
@@ -104,6 +107,8 @@ def _failure(fault: Exception, now: float) -> tuple[str, str]:
             named = "tls", explain(fault, now)
         case socket.gaierror():
             named = "dns", f"the CSMS's name cannot be resolved: {fault.strerror}"
+        case UnicodeError():  # an empty label, or one above 63 characters
+            named = "dns", "csms.url does not name a host that could exist"
         case TimeoutError():
             named = "timeout", "the CSMS did not answer in time"
         case _:
