@@ -6,6 +6,7 @@ No proxy of the environment is used: the CSMS is where the configuration says, o
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import ssl
 from typing import Any, Final, Literal, cast
@@ -53,21 +54,21 @@ class Target:
         )
 
 
+def _leg(path: str, protocol: ClientProtocol, **settings: Any) -> CsmsLeg:
+    # A parsed and rebuilt URL loses `;params` and an empty query (§6.2: byte for byte).
+    protocol.uri = dataclasses.replace(protocol.uri, path=path, query="")
+    return CsmsLeg(protocol, **settings)
+
+
 class _Connect(connect):
     """`connect`, to a request target that no parser has touched, and without redirects."""
 
     def __init__(self, target: Target, path: str, offer: tuple[str, ...], headers: Headers) -> None:
         ping = target.ping_interval or None
-
-        def leg(protocol: ClientProtocol, **settings: Any) -> CsmsLeg:
-            # A parsed and rebuilt URL loses `;params` and an empty query (§6.2: byte for byte).
-            protocol.uri = dataclasses.replace(protocol.uri, path=path, query="")
-            return CsmsLeg(protocol, **settings)
-
         super().__init__(
             target.url,
             # A wrapper will do, says `websockets`; its annotation knows types only.
-            create_connection=cast("type[ClientConnection]", leg),
+            create_connection=cast("type[ClientConnection]", functools.partial(_leg, path)),
             subprotocols=[Subprotocol(name) for name in offer],
             additional_headers=headers,
             user_agent_header=None,  # the station's own is among the headers, if it sent one

@@ -145,8 +145,7 @@ class Door:
         if refusal is None:
             return answer
         self._count(refusal.result)
-        level = logging.WARNING if refusal is policy.OWN_IDENTITY else logging.INFO
-        _LOG.log(level, "station %r at %s is refused: %s", relay.identity, relay.peer, refusal.why)
+        _LOG.log(_level(refusal), "station %r at %s is refused: %s", relay.identity, relay.peer, refusal.why)
         return refused(refusal)
 
     async def _ask(self, station: StationLeg, relay: Relay, request: Request, answer: Response) -> Refusal | None:
@@ -225,6 +224,13 @@ class Door:
 
     def _count(self, result: str) -> None:
         self._metrics.station_handshakes.labels(result).inc()
+
+
+def _level(refusal: Refusal) -> int:
+    if refusal is policy.OWN_IDENTITY:  # a security event
+        return logging.WARNING
+    # A CSMS that is away for days is one warning (_heard), not a line a station and a try.
+    return logging.DEBUG if refusal.result == "csms_unreachable" else logging.INFO
 
 
 def _peer(station: StationLeg) -> str:
