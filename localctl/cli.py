@@ -52,7 +52,10 @@ def run(path: Path) -> None:
     async def live() -> None:
         await Daemon(config, metrics).run()
 
-    asyncio.run(live())
+    try:
+        asyncio.run(live())
+    except ConfigurationError as fault:  # a certificate, which only using it shows to be wrong
+        raise ConfigurationError(tuple(f"{path}: {line}" for line in fault.faults)) from None
 
 
 @commands.command()

@@ -17,8 +17,18 @@ from prometheus_client.process_collector import ProcessCollector
 PROTOCOLS: Final = ("http", "https", "ftp")
 DIRECTIONS: Final = ("to_csms", "to_station")
 CONNECTION_FAILURES: Final = ("refused", "timeout", "dns", "tls", "auth", "closed", "protocol")
-HANDSHAKES: Final = ("accepted", "refused_by_csms", "csms_unreachable", "identity", "subprotocol", "full", "failed")
-DISCONNECTS: Final = ("station", "csms", "replaced", "oversize", "stopping", "failed")
+HANDSHAKES: Final = (
+    "accepted",
+    "refused_by_csms",
+    "csms_unreachable",
+    "csms_invalid",
+    "identity",
+    "subprotocol",
+    "full",
+    "stopping",
+    "failed",
+)
+DISCONNECTS: Final = ("station", "csms", "replaced", "oversize", "invalid", "timeout", "stopping", "failed")
 MESSAGE_TYPES: Final = ("call", "callresult", "callerror", "callresulterror", "send", "other")
 PUBLISH_RESULTS: Final = ("Published", "DownloadFailed", "InvalidChecksum", "PublishFailed", "cancelled")
 PUBLICATION_STATES: Final = ("scheduled", "downloading", "paused", "verified")

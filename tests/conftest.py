@@ -16,13 +16,6 @@ from tests.actors.site import OpenSite, Site
 ALL = os.environ.get("LOCALCTL_TESTS_ALL") == "1"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test marked ``all`` runs only under ``tests/run.sh --all``."""
-    for item in items:
-        if not ALL and item.get_closest_marker("all"):
-            item.add_marker(pytest.mark.skip(reason="the long form: sh tests/run.sh --all"))
-
-
 @pytest.fixture
 def rounds() -> Callable[[int, int], int]:
     """How many rounds a sampled loop makes: ``rounds(sample, whole)``, the whole under ``tests/run.sh --all``."""

@@ -23,6 +23,7 @@ wget:wget                       the same
 busybox:busybox                 the same, as small stations do them: wget, ftpget
 lftp:lftp                       an FTP client that uses all that a server offers
 openssl:openssl                 certificates
+ip:iproute2                     a machine of one interface, or none, to find the LAN address of
 promtool:prometheus:prometheus  reads our metrics as Prometheus does
 systemd-analyze:systemd         reads our unit file as systemd does
 EOF

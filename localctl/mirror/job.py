@@ -197,7 +197,7 @@ class Job:
                 await self._apply(FileStored(), lambda changed, due: self._shop.shelf.add(changed, record, due))
         except StorageError as fault:
             self._count(fault)
-            log.error("publication %d cannot be published: %s", publication.request_id, fault)  # noqa: TRY400  no bug
+            log.error("publication %d cannot be published: %s", publication.request_id, fault)
             await self._apply(StoringFailed())
 
     async def _apply(self, event: Event, keep: Keep | None = None) -> None:
@@ -223,7 +223,7 @@ class Job:
             return await self._shop.database.record(changed, due)
         except StorageError as fault:
             self._count(fault)
-            log.error("publication %d: its state cannot be kept: %s", changed.request_id, fault)  # noqa: TRY400  no bug
+            log.error("publication %d: its state cannot be kept: %s", changed.request_id, fault)
             return due
 
     def _notification(self, changed: Publication, effect: Notify) -> Notification:

@@ -31,6 +31,7 @@ from localctl.values import Address
 REQUEST_SECONDS: Final = 10.0  # for a station to send its request; the CSMS's time to answer comes on top
 STOP_SECONDS: Final = 2 * CLOSE_SECONDS  # for all relays to close
 _BACKLOG: Final = 1024  # a site's stations come back at once after a power cut
+_SILENT: Final = frozenset({"csms_unreachable", "csms_invalid"})  # results of a CSMS that does not answer stations
 _LOG: Final = logging.getLogger("localctl.relay")
 
 
@@ -215,7 +216,7 @@ class Door:
 
     def _heard(self, refusal: Refusal | None) -> None:
         """Say once that the CSMS does not answer stations, and once that it does again."""
-        silent = refusal is not None and refusal.result == "csms_unreachable"
+        silent = refusal is not None and refusal.result in _SILENT
         if silent and not self._csms_silent and refusal is not None:
             _LOG.warning("stations cannot be relayed: %s", refusal.why)
         if self._csms_silent and not silent:
@@ -230,7 +231,7 @@ def _level(refusal: Refusal) -> int:
     if refusal is policy.OWN_IDENTITY:  # a security event
         return logging.WARNING
     # A CSMS that is away for days is one warning (_heard), not a line a station and a try.
-    return logging.DEBUG if refusal.result == "csms_unreachable" else logging.INFO
+    return logging.DEBUG if refusal.result in _SILENT else logging.INFO
 
 
 def _peer(station: StationLeg) -> str:

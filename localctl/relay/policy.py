@@ -61,9 +61,11 @@ OWN_IDENTITY: Final = Refusal(403, "identity", "the identity is the controller's
 NO_IDENTITY: Final = Refusal(404, "identity", "the URL carries no identity")
 NOT_ALLOWED: Final = Refusal(404, "identity", "stations.allowed_identities does not allow the identity")
 FULL: Final = Refusal(503, "full", "as many stations are relayed as stations.max_stations allows", _LATER)
-LEAVING: Final = Refusal(503, "failed", "the controller is stopping", _LATER)
+LEAVING: Final = Refusal(503, "stopping", "the controller is stopping", _LATER)
 
 REPLACED: Final = Ending("replaced", GOING_AWAY)
+# Why we ended a leg ourselves, by the close code that its peer got; 1011 is how `websockets` ends one without pongs.
+_OUR_FAULTS: Final = {1002: "invalid", 1007: "invalid", 1009: "oversize", 1011: "timeout"}
 STOPPING: Final = Ending("stopping", GOING_AWAY)
 FAILED: Final = Ending("failed", GOING_AWAY)
 
@@ -129,7 +131,7 @@ def refused_by_csms(status: int, phrase: str, headers: Iterable[tuple[str, str]]
 
 def nonsense(why: str) -> Refusal:
     """The CSMS answered what cannot be passed on, or its TLS failed."""
-    return Refusal(502, "csms_unreachable", why)
+    return Refusal(502, "csms_invalid", why)
 
 
 def unreachable(why: str) -> Refusal:
@@ -145,7 +147,7 @@ def ending(side: Side, received: tuple[int, str] | None, failed: int | None) -> 
     its peer has gone away.
     """
     if failed is not None:
-        return Ending("oversize" if failed == 1009 else "failed", GOING_AWAY)
+        return Ending(_OUR_FAULTS.get(failed, "failed"), GOING_AWAY)
     if received is None:
         return Ending(side, GOING_AWAY)
     code, reason = received

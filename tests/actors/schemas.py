@@ -12,9 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from jsonschema import FormatChecker  # type: ignore[import-untyped]  # comes with ocpp, which carries no stubs for it
-from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
-from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+from jsonschema import FormatChecker
+from jsonschema.exceptions import best_match
+from jsonschema.validators import validator_for
 
 CALL: Final = 2
 CALLRESULT: Final = 3

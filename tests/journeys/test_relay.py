@@ -24,8 +24,7 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture
 async def site(open_site: OpenSite) -> Site:
     """A site whose CSMS speaks every version."""
-    opened = await open_site("2.0.1", passwords={"CS 1/a": "right"})
-    return opened
+    return await open_site("2.0.1", passwords={"CS 1/a": "right"})
 
 
 @pytest.mark.parametrize("version", SPOKEN)

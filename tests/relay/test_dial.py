@@ -137,7 +137,7 @@ async def test_a_redirect_is_not_followed(peer: Peer) -> None:
 async def test_nonsense_is_502(answer: bytes) -> None:
     """What is no WebSocket handshake and no refusal cannot be passed on, and no byte of it reaches the log raw."""
     refusal = await refusal_by(answer)
-    assert (refusal.status, refusal.result) == (502, "csms_unreachable")
+    assert (refusal.status, refusal.result) == (502, "csms_invalid")
     assert refusal.why.isprintable()
     assert len(refusal.why) < 300
 

@@ -133,8 +133,8 @@ def test_a_handshake_answered_with_success_is_nonsense(status: int) -> None:
         (None, None, Ending("station", 1001, "")),
         (None, 1009, Ending("oversize", 1001, "")),
         ((1009, "echo"), 1009, Ending("oversize", 1001, "")),
-        (None, 1007, Ending("failed", 1001, "")),
-        (None, 1011, Ending("failed", 1001, "")),
+        (None, 1007, Ending("invalid", 1001, "")),
+        (None, 1011, Ending("timeout", 1001, "")),
     ],
 )
 def test_close_codes_pass_on(received: tuple[int, str] | None, failed: int | None, expected: Ending) -> None:
