@@ -18,7 +18,7 @@ from localctl.store.catalogue import PublishedFile
 
 METHODS: Final = ("GET", "HEAD")
 CONSULTED: Final = ("If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since", "If-Range", "Range")
-_RANGE: Final = re.compile(r"bytes\s*=\s*(?:(\d{1,50})-(\d{0,50})|-(\d{1,50}))\s*", re.IGNORECASE)
+_RANGE: Final = re.compile(r"bytes\s*=\s*(?:(\d{1,50})-(\d{0,50})|-(\d{1,50}))\s*", re.ASCII | re.IGNORECASE)
 _TAG: Final = re.compile(r'(W/)?"([^"]*)"')
 
 

@@ -39,7 +39,7 @@ def bound(sock: socket.socket) -> Address:
 
 
 def acknowledged(sock: Socket) -> int:
-    """The bytes that the peer has acknowledged since the connection was made. Raises OSError on a closed socket."""
+    """The bytes that the peer of an accepted connection has acknowledged so far. Raises OSError on a closed socket."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
     (count,) = struct.unpack_from("=Q", info, _ACKNOWLEDGED_AT)
     return int(count)

@@ -1,0 +1,165 @@
+"""A published file of a few MiB, and servers on free ports that hand it out."""
+
+import hashlib
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pytest
+from prometheus_client import CollectorRegistry
+
+from localctl.metrics import Metrics
+from localctl.serve.ftp import FtpServer
+from localctl.serve.http import HttpServer
+from localctl.store.catalogue import Catalogue, PublishedFile
+from localctl.store.names import published_path
+from localctl.values import Address
+
+NAME: Final = "Station_2.0.1.bin"
+PUBLISHED_AT: Final = 1_700_000_000.75
+PATIENCE_SECONDS: Final = 60.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once ``condition`` holds."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.002)
+
+
+@dataclass
+class Shop:
+    """What is published, who hands it out, and what was counted."""
+
+    folder: Path
+    source: Path
+    content: bytes
+    max_transfers: int = 100
+    max_per_address: int = 0
+    catalogue: Catalogue = field(init=False)
+    metrics: Metrics = field(init=False)
+    file: PublishedFile = field(init=False)
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.catalogue = Catalogue(self.max_transfers, self.max_per_address)
+        self.metrics = Metrics(CollectorRegistry(), "0")
+        checksum = hashlib.md5(self.content).hexdigest()
+        (self.folder / checksum).mkdir(parents=True)
+        (self.folder / checksum / NAME).hardlink_to(self.source)
+        self.file = self._added(checksum, self.content)
+
+    @property
+    def path(self) -> str:
+        return published_path(self.file.checksum, self.file.name)
+
+    def publish(self, content: bytes) -> PublishedFile:
+        """Store and publish ``content``."""
+        checksum = hashlib.md5(content).hexdigest()
+        (self.folder / checksum).mkdir(parents=True)
+        (self.folder / checksum / NAME).write_bytes(content)
+        return self._added(checksum, content)
+
+    def _added(self, checksum: str, content: bytes) -> PublishedFile:
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.folder / checksum / NAME
+        file = PublishedFile(checksum, NAME, path, len(content), sha256, PUBLISHED_AT)
+        self.catalogue.add(file)
+        return file
+
+    def http(self, idle_timeout: float = 60, host: str = "127.0.0.1") -> tuple[HttpServer, Address]:
+        """A running HTTP server."""
+        server = HttpServer(Address(host, 0), idle_timeout, self.catalogue, self.metrics)
+        address = server.start()
+        self.stack.callback(server.stop, 0)
+        return server, address
+
+    def ftp(
+        self, idle_timeout: float = 60, host: str = "127.0.0.1", passive_ports: range | None = None
+    ) -> tuple[FtpServer, Address]:
+        """A running FTP server."""
+        server = FtpServer(Address(host, 0), passive_ports, idle_timeout, self.catalogue, self.metrics)
+        address = server.start()
+        self.stack.callback(server.stop, 0)
+        return server, address
+
+    def url(self, scheme: str, address: Address) -> str:
+        """The URL of the published file."""
+        return f"{scheme}://{address}{self.path}"
+
+    def count(self, name: str, **labels: str) -> int:
+        """The value of a metric, without its prefix."""
+        value = self.metrics.registry.get_sample_value(f"localctl_{name}", labels)
+        assert value is not None, name
+        return int(value)
+
+    def results(self, protocol: str) -> dict[str, int]:
+        """How the ended transfers went."""
+        return {
+            result: self.count("firmware_downloads_total", protocol=protocol, result=result)
+            for result in ("complete", "aborted", "idle")
+        }
+
+    def until_running(self, transfers: int) -> None:
+        """Wait until so many transfers are under way, over all protocols."""
+        each = ("http", "ftp")
+        until(lambda: sum(self.count("firmware_downloads_in_progress", protocol=one) for one in each) == transfers)
+
+    def until_settled(self) -> None:
+        """Wait until nothing is lent."""
+        until(lambda: not self.catalogue.loans())
+
+
+@contextmanager
+def no_descriptor_lost() -> Iterator[None]:
+    """What is done inside leaves no descriptor behind."""
+    process = psutil.Process()
+    before = process.num_fds()
+    yield
+    until(lambda: process.num_fds() <= before)
+
+
+def slow_socket(address: Address) -> socket.socket:
+    """A connection that takes little ahead of its reader."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(PATIENCE_SECONDS)
+    sock.connect((address.host, address.port))
+    return sock
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the peer closes."""
+    pieces = []
+    while piece := sock.recv(2**16):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@pytest.fixture(scope="session")
+def content() -> bytes:
+    """Random bytes with every line end in them: enough to outgrow the buffers of both kernels."""
+    return random.Random(7).randbytes(12 * 2**20) + b"\r\n\n\r\x00"
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> Path:
+    """The content in a file that every shop links to."""
+    path = tmp_path_factory.mktemp("source") / "content"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def shop(tmp_path: Path, source: Path, content: bytes) -> Iterator[Shop]:
+    """A file published; the servers that a test starts are stopped behind it."""
+    opened = Shop(tmp_path / "firmware", source, content)
+    with opened.stack:
+        yield opened
