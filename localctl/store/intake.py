@@ -2,7 +2,7 @@
 
 The loop hands over pieces as they come; a worker thread writes and hashes a block while the loop collects the next, so
 that memory holds two blocks however large the file is (L03.FR.02: the MD5 is that of the whole file). A fsync that
-failed is final: the file is not to be trusted after it, whatever a second fsync would say.
+failed is final: the file is not to be trusted after it, whatever a second fsync would say. So is a write that failed.
 """
 
 import asyncio
@@ -10,16 +10,18 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from localctl.errors import StorageError
 from localctl.store.files import sync_folder
+from localctl.store.unbroken import see_out
 
 BLOCK: Final = 512 * 1024
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-Result = TypeVar("Result")
+_NO_TRAPS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a planted link is refused, a FIFO cannot hold us
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | _NO_TRAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,13 @@ class Intake:
         self.offset = 0  # bytes given to the worker
         self._path = path
         self._executor = executor
-        self._descriptor = -1
+        self._descriptor = -1  # the worker's, as the digests are
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
         self._block = bytearray()
-        self._writing: asyncio.Future[None] | None = None
+        self._work: asyncio.Future[None] | None = None  # what the worker does; one thing at a time
+        self._failed: BaseException | None = None
+        self._closing = False
 
     @classmethod
     async def open(cls, path: Path, offset: int, executor: Executor) -> "Intake":
@@ -50,7 +54,12 @@ class Intake:
         them, or a file shorter than that, is not trusted: then ``.offset`` is 0. Raises StorageError.
         """
         intake = cls(path, executor)
-        await intake._run("write", lambda: intake._begin(offset))
+        intake._begin("write", lambda: intake._open(offset))
+        try:
+            await intake._settle()
+        except BaseException:
+            await intake.close()
+            raise
         return intake
 
     @property
@@ -68,28 +77,31 @@ class Intake:
         """Put on the disk what was taken so far; how many bytes that is. Raises StorageError."""
         await self._flush()
         await self._settle()
-        await self._run("fsync", lambda: os.fsync(self._descriptor))
+        self._begin("fsync", lambda: os.fsync(self._descriptor))
+        await self._settle()
         return self.offset
 
     async def finish(self) -> Digests:
         """Put everything on the disk, close, and say what it is. Raises StorageError."""
         try:
             await self.checkpoint()
-            await self._run("fsync", lambda: sync_folder(self._path.parent))
+            self._begin("fsync", lambda: sync_folder(self._path.parent))
+            await self._settle()
         finally:
             await self.close()
         return Digests(self._md5.hexdigest(), self._sha256.hexdigest(), self.offset)
 
     async def close(self) -> None:
-        """Close the file, whatever became of it."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
-            if not self._writing.cancelled():
-                self._writing.exception()  # it was raised already, or nobody relies on it any more
-            self._writing = None
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        """Close the file, whatever became of it. When this returns or raises, no thread is at it any more: a
+        cancellation has to wait for that.
+        """
+        self._closing = True
+        try:
+            await self._see_out()
+        finally:
+            if self._descriptor >= 0:
+                self._begin("write", self._close)
+                await self._see_out()
 
     async def _flush(self) -> None:
         """Give the block to the worker, once it is done with the one before."""
@@ -97,27 +109,42 @@ class Intake:
         block, self._block = self._block, bytearray()
         if block:
             self.offset += len(block)
-            run = asyncio.get_running_loop().run_in_executor
-            self._writing = run(self._executor, _guarded("write", self._path, lambda: self._write(block)))
+            self._begin("write", lambda: self._write(block))
+
+    def _begin(self, operation: str, work: Callable[[], None]) -> None:
+        """The worker's next piece of work; ``_settle`` or ``_see_out`` must have been awaited before."""
+        guarded = _guarded(operation, self._path, work)
+        self._work = asyncio.get_running_loop().run_in_executor(self._executor, guarded)
 
     async def _settle(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
+        """Wait for the worker. Raises its first failure, now and whenever it is asked again."""
+        if (work := self._work) is not None:
+            await asyncio.wait([work])  # where this is cancelled the worker goes on, and close waits for it
+            self._judge(work)
+        if self._failed is not None:
+            raise self._failed
+
+    async def _see_out(self) -> None:
+        if (work := self._work) is not None:
             try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                self._writing = writing  # still at work: close waits for it
-                raise
+                await see_out(work)
+            finally:
+                self._judge(work)
 
-    async def _run(self, operation: str, work: Callable[[], Result]) -> Result:
-        guarded = _guarded(operation, self._path, work)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, guarded)
+    def _judge(self, done: asyncio.Future[None]) -> None:
+        self._work = None
+        stopped = StorageError("write", str(self._path), "its thread was stopped") if done.cancelled() else None
+        self._failed = self._failed or stopped or done.exception()
 
-    def _begin(self, offset: int) -> None:
+    # The worker's.
+
+    def _open(self, offset: int) -> None:
         self._descriptor = os.open(self._path, _FLAGS, 0o644)
         for block in _blocks(self._descriptor, offset):
             self._hash(block)
             self.offset += len(block)
+            if self._closing:
+                return
         if self.offset < offset:
             self.offset = 0
             self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
@@ -130,6 +157,11 @@ class Intake:
             view = view[os.write(self._descriptor, view) :]
         self._hash(block)
 
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        with suppress(OSError):  # what was fsynced is safe, and on the rest nobody relies
+            os.close(descriptor)
+
     def _hash(self, block: bytes | bytearray) -> None:
         self._md5.update(block)
         self._sha256.update(block)
@@ -137,10 +169,9 @@ class Intake:
 
 def digest_file(path: Path) -> Digests:
     """Hash a whole file; blocks, so it belongs into a worker thread. Raises FileNotFoundError or StorageError."""
-
-    def work() -> Digests:
-        md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_TRAPS)
         try:
             for block in _blocks(descriptor, None):
                 md5.update(block)
@@ -148,9 +179,11 @@ def digest_file(path: Path) -> Digests:
                 size += len(block)
         finally:
             os.close(descriptor)
-        return Digests(md5.hexdigest(), sha256.hexdigest(), size)
-
-    return _guarded("read", path, work)()
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise StorageError("read", str(path), fault) from fault
+    return Digests(md5.hexdigest(), sha256.hexdigest(), size)
 
 
 def _blocks(descriptor: int, length: int | None) -> Iterator[bytes]:
@@ -165,12 +198,10 @@ def _blocks(descriptor: int, length: int | None) -> Iterator[bytes]:
         yield block
 
 
-def _guarded(operation: str, path: Path, work: Callable[[], Result]) -> Callable[[], Result]:
-    def run() -> Result:
+def _guarded(operation: str, path: Path, work: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
         try:
-            return work()
-        except FileNotFoundError:
-            raise
+            work()
         except OSError as fault:
             raise StorageError(operation, str(path), fault) from fault
 
