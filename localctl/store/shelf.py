@@ -2,7 +2,8 @@
 
 In: rename and fsync, then the database (state, file and notification as one), then the catalogue: what can be lent is
 always on record, and what is on record is always on the disk. Out: the catalogue, then the database, then the unlink,
-then the answer. Whatever a kill leaves between two of these steps, ``recover`` sets right at the next start.
+then the answer. Whatever a kill leaves between two of these steps, ``recover`` sets right at the next start; a
+cancellation comes between none of them.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from localctl.store.catalogue import Catalogue, PublishedFile, Withdrawal
 from localctl.store.database import Database
 from localctl.store.files import FirmwareFiles
 from localctl.store.intake import Digests, digest_file
-from localctl.store.records import FileRecord, Notification, Publication, Snapshot
+from localctl.store.records import FileRecord, Notification, Publication, Snapshot, State
+from localctl.store.unbroken import unbroken
 
 log = logging.getLogger("localctl.store")
 Result = TypeVar("Result")
@@ -36,14 +38,25 @@ class Shelf:
         self._metrics = metrics
 
     async def recover(self, snapshot: Snapshot) -> None:
-        """After a start: what belongs to nothing goes, what is published and whole can be lent."""
-        wanted = {record.checksum for record in snapshot.files} | {each.checksum for each in snapshot.publications}
+        """After a start: what belongs to nothing goes, what is published and whole can be lent.
+
+        What the disk fails to tell is left for the next start: it must not keep the relays from beginning.
+        """
+        verified = {each.checksum for each in snapshot.publications if each.state is State.VERIFIED}
+        kept = verified | {record.checksum for record in snapshot.files}
         ids = {publication.id for publication in snapshot.publications}
-        strays = await self._run(lambda: self._files.sweep(wanted, ids))
-        if strays:
-            log.warning("removed %d files that a stop in mid-work had left behind", strays)
+        try:
+            strays = await self._run(lambda: self._files.sweep(kept, ids))
+        except StorageError as fault:
+            self._failed("what a stop in mid-work left behind stays on the disk", fault)
+        else:
+            if strays:
+                log.warning("removed %d files that a stop in mid-work had left behind", strays)
         for record in snapshot.files:
-            await self._restore(record)
+            try:
+                await self._restore(record)
+            except StorageError as fault:
+                self._failed("a published file is not served until the next start", fault)
         self._count()
 
     async def rename(self, publication: Publication) -> None:
@@ -51,21 +64,14 @@ class Shelf:
 
         Raises StorageError.
         """
-
-        def work() -> None:
-            if self._files.partial(publication.id).exists():
-                self._files.publish(publication.id, publication.checksum, publication.name)
-
-        await self._run(work)
+        await self._run(lambda: self._files.publish(publication.id, publication.checksum, publication.name))
 
     async def add(
         self, publication: Publication, record: FileRecord, notifications: Sequence[Notification]
     ) -> tuple[Notification, ...]:
         """Keep that ``record`` is published, with what reports it, and lend it from now on. Raises StorageError."""
-        kept = await self._database.record(publication, notifications, record)
-        self._catalogue.add(self._file(record))
-        self._count()
-        return kept
+        steps = self._put_in(publication, record, notifications)
+        return await unbroken(steps, f"publishing {record.checksum}")
 
     async def digest(self, publication: Publication) -> Digests | None:
         """What a file verified before a restart is now, wherever the kill left it; None where it is gone."""
@@ -86,14 +92,14 @@ class Shelf:
 
         def work() -> None:
             self._files.discard(publication.id)
-            if self._catalogue.find(publication.checksum) is None:
+            cancelled = publication.state is State.CANCELLED  # it got no further than its partial file
+            if not cancelled and self._catalogue.find(publication.checksum) is None:
                 self._files.remove(publication.checksum)
 
         try:
             await self._run(work)
         except StorageError as fault:
-            self._metrics.storage_errors.labels(fault.operation).inc()
-            log.error("a file that is not needed any more stays on the disk until the next start: %s", fault)  # noqa: TRY400
+            self._failed("a file that is not needed any more stays on the disk until the next start", fault)
 
     async def withdraw(self, checksum: str) -> Withdrawal:
         """L04.FR.01, FR.02: once this returns WITHDRAWN the file is unlinked and the change committed.
@@ -102,25 +108,41 @@ class Shelf:
         """
         verdict, file = self._catalogue.withdraw(checksum)
         if file is not None:
-            try:
-                await self._database.withdraw(checksum)
-            except StorageError:
-                self._catalogue.add(file)
-                raise
-            self._count()
-            await self._run(lambda: self._files.remove(checksum))
+            await unbroken(self._take_out(file), f"withdrawing {checksum}")
         return verdict
 
-    async def _restore(self, record: FileRecord) -> None:
-        file = self._file(record)
-        path = self._files.published(record.checksum, record.name)
-        if await self._run(lambda: not path.is_symlink() and path.is_file() and path.stat().st_size == record.size):
+    async def _put_in(
+        self, publication: Publication, record: FileRecord, notifications: Sequence[Notification]
+    ) -> tuple[Notification, ...]:
+        kept = await self._database.record(publication, notifications, record)
+        self._catalogue.add(self._file(record))
+        self._count()
+        return kept
+
+    async def _take_out(self, file: PublishedFile) -> None:
+        try:
+            await self._database.withdraw(file.checksum)
+        except StorageError:
             self._catalogue.add(file)
+            raise
+        self._count()
+        await self._run(lambda: self._files.remove(file.checksum))
+
+    async def _restore(self, record: FileRecord) -> None:
+        """Raises StorageError."""
+        checksum, name = record.checksum, record.name
+        if await self._run(lambda: self._files.holds(checksum, name, record.size)):
+            self._catalogue.add(self._file(record))
             return
         self._metrics.firmware_integrity_failures.inc()
-        log.error("%s is missing or cut: it is not served any more; publish it again", path)
-        await self._database.withdraw(record.checksum)
-        await self._run(lambda: self._files.remove(record.checksum))
+        path = self._files.published(checksum, name)
+        log.error("%s is missing, cut or a link: it is not served any more; publish it again", path)
+        await self._database.withdraw(checksum)
+        await self._run(lambda: self._files.remove(checksum))
+
+    def _failed(self, what: str, fault: StorageError) -> None:
+        self._metrics.storage_errors.labels(fault.operation).inc()
+        log.error("%s: %s", what, fault)
 
     def _file(self, record: FileRecord) -> PublishedFile:
         path = self._files.published(record.checksum, record.name)
