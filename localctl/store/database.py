@@ -1,21 +1,26 @@
 """What must last, in one SQLite file: publications, published files, notifications that wait for the CSMS.
 
-WAL and synchronous=FULL: what a method has returned from survives a power cut. One worker thread owns the connection
-and runs one transaction at a time; the main loop only waits. A change of state and the notification that reports it
-are one transaction (``design.md``, State that lasts), so that neither is ever without the other.
+WAL and synchronous=FULL: what a method has returned from survives a power cut. The lock is exclusive, so that SQLite
+keeps the WAL's index in memory: a mapped file of it could not be made on a full disk, and would kill us on a failing
+one. One worker thread owns the connection and runs one transaction at a time; the main loop only waits. A change of
+state and the notification that reports it are one transaction (``design.md``, State that lasts), so that neither is
+ever without the other.
 """
 
 import asyncio
 import json
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from localctl.errors import DatabaseTooNew, StateError, StorageError
 from localctl.store.records import ENDED, FileRecord, LastSent, Notification, Publication, Resume, Snapshot, State
+from localctl.store.unbroken import see_out
 
 Result = TypeVar("Result")
 REMEMBERED: Final = 1000  # requestIds, for DuplicateRequestId
@@ -41,6 +46,14 @@ MIGRATIONS: Final = (
     """,
 )
 
+_WRITABLE: Final = "localctl must be able to write it and its folder"
+_ADVICE: Final = {
+    sqlite3.SQLITE_BUSY: "another program is using it; end that first",
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away to begin anew, and publish again what stations need",
+    sqlite3.SQLITE_NOTADB: "it is no database of localctl; move it away to begin anew",
+}
+
 
 class Database:
     """The file; ``open`` makes one, ``close`` ends its thread."""
@@ -54,17 +67,21 @@ class Database:
     async def open(cls, path: Path) -> "Database":
         """Open or make the file and bring it up to date. Raises DatabaseTooNew or StateError."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        opening = asyncio.get_running_loop().run_in_executor(thread, _open, path)
         try:
-            connection = await asyncio.get_running_loop().run_in_executor(thread, _open, path)
+            await see_out(opening)
+            return cls(opening.result(), path, thread)
         except BaseException:
+            if opening.exception() is None:
+                thread.submit(opening.result().close)
             thread.shutdown(wait=False)
             raise
-        return cls(connection, path, thread)
 
     async def close(self) -> None:
-        """Wait for what is being written, then close."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-        self._thread.shutdown()
+        """Wait for what is being written, then close. What is asked afterwards raises StorageError."""
+        with suppress(RuntimeError):  # it is closed already
+            self._thread.submit(self._connection.close)
+        await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self, work: Callable[[sqlite3.Cursor], Result]) -> Result:
         """One transaction on the thread. Raises StorageError, and then nothing of it is kept."""
@@ -77,7 +94,11 @@ class Database:
             except sqlite3.Error as fault:
                 raise StorageError("commit", str(self._path), str(fault)) from fault
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transact)
+        try:
+            transaction = asyncio.get_running_loop().run_in_executor(self._thread, transact)
+        except RuntimeError:  # its thread has ended
+            raise StorageError("commit", str(self._path), "the database is closed") from None
+        return await transaction
 
     async def load(self) -> Snapshot:
         """All that is kept and not ended."""
@@ -151,19 +172,31 @@ class Database:
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
-        path.touch(mode=0o600)  # locations may carry credentials
+        _make(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             _migrate(connection, path)
         except BaseException:
             connection.close()
             raise
-    except (sqlite3.Error, OSError) as fault:
-        raise StateError(str(path), f"the database cannot be used: {fault}") from fault
+    except OSError as fault:
+        raise StateError(str(path), f"the database cannot be used: {fault.strerror}; {_WRITABLE}") from fault
+    except sqlite3.Error as fault:
+        advice = _ADVICE.get(getattr(fault, "sqlite_errorcode", 0) & 0xFF, _WRITABLE)
+        raise StateError(str(path), f"the database cannot be used: {fault}; {advice}") from fault
     return connection
 
 
+def _make(path: Path) -> None:
+    if path.is_dir():
+        raise StateError(str(path), "the database cannot be used: it is a folder; move it away")
+    path.touch(mode=0o600)
+    if stat.S_IMODE(path.stat().st_mode) != 0o600:  # locations may carry credentials
+        path.chmod(0o600)
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the first look at the WAL
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > len(MIGRATIONS):
         raise DatabaseTooNew(str(path), found, len(MIGRATIONS))
