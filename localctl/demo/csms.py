@@ -75,7 +75,7 @@ class Csms:
     async def _attend(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request else ""
         identity = unquote(path.rpartition("/")[2])
-        version = _VERSIONS[connection.subprotocol or "ocpp1.6"]
+        version = _VERSIONS[connection.subprotocol or ""]  # the handshake has made sure of it
         peer = Peer(identity, version, connection, lambda call: self._answer(identity, call))
         self._peers[identity] = peer
         try:

@@ -8,6 +8,7 @@ import asyncio
 import ftplib
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -46,7 +47,8 @@ async def _fetch_http(location: str, take: Take) -> None:
 async def _fetch_ftp(location: str, take: Take) -> None:
     """The control connection waits in threads, the data connection on the loop: it can be given up at any time."""
     place = urlsplit(location)
-    with ftplib.FTP(timeout=SILENCE_SECONDS) as control:  # noqa: S321  FTP is what many stations speak, and what is shown here
+    # closing(): FTP's own end asks the server first, and waits for it
+    with closing(ftplib.FTP(timeout=SILENCE_SECONDS)) as control:  # noqa: S321  FTP is what many stations speak
         address = await asyncio.to_thread(_prepare, control, place)
         with _narrow(socket.AF_INET) as data:
             data.setblocking(False)
@@ -57,6 +59,7 @@ async def _fetch_ftp(location: str, take: Take) -> None:
             while piece := await _receive(loop, data):
                 await take(piece)
         await asyncio.to_thread(control.voidresp)  # 226: all of it was sent
+        await asyncio.to_thread(control.quit)
 
 
 def _prepare(control: ftplib.FTP, place: SplitResult) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -58,6 +59,11 @@ class Origin:
         response.content_type = "application/octet-stream"
         response.content_length = self._file.stat().st_size
         await response.prepare(request)
+        with suppress(ConnectionResetError):  # the controller has gone: its watcher says so
+            await self._send_body(response)
+        return response
+
+    async def _send_body(self, response: web.StreamResponse) -> None:
         loop = asyncio.get_running_loop()
         begun, count = loop.time(), 0
         async with aiofiles.open(self._file, "rb") as file:
@@ -66,4 +72,3 @@ class Origin:
                 self.sent += len(piece)
                 count += len(piece)
                 await asyncio.sleep(begun + count / self._rate - loop.time())
-        return response

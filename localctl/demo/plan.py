@@ -72,6 +72,11 @@ class Plan:
         return 30 + (self.size + self.lan_bytes) / (4 * MIB)
 
 
+def counted(stations: int) -> str:
+    """So many stations, for a reader."""
+    return f"{stations} station{'' if stations == 1 else 's'}"
+
+
 def mebibytes(count: int) -> str:
     """Bytes, for a reader."""
     return f"{count / MIB:.1f} MiB"

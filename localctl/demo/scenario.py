@@ -18,15 +18,13 @@ from localctl.demo.controller import Controller, last_words
 from localctl.demo.csms import Csms
 from localctl.demo.origin import Origin, make_firmware
 from localctl.demo.patience import DemoFailed, OutputClosed
-from localctl.demo.plan import FIRMWARE_NAME, MIB, Plan, mebibytes
+from localctl.demo.plan import FIRMWARE_NAME, MIB, Plan, counted, mebibytes
 from localctl.demo.story import Story
 from localctl.demo.telling import Event, Outcome, Telling, complain, open_telling
 from localctl.errors import LocalctlError
 
 _LOG_LINES: Final = 30
 _SPARE_BYTES: Final = 16 * MIB  # for the database, the log and whoever else writes there
-_INTERRUPTED: Final = 128 + signal.SIGINT
-_TERMINATED: Final = 128 + signal.SIGTERM
 
 
 @dataclass(slots=True)
@@ -53,30 +51,28 @@ def run_demo(stations: int, size_mib: int, as_json: bool) -> int:  # noqa: FBT00
     stage = _Stage(Plan(stations, size_mib * MIB))
     try:
         with open_telling(as_json=as_json) as telling:
-            _play(stage, telling)
+            status = _play(stage, telling)
             telling.end(stage.outcome())
     except OutputClosed:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
         return 1
+    complain(_report(stage))
+    return status
+
+
+def _play(stage: _Stage, telling: Telling) -> int:
+    try:
+        asyncio.run(_live(stage, telling))
     except KeyboardInterrupt:
-        complain(["localctl demo: interrupted; nothing is left behind"])
-        return _INTERRUPTED
+        stage.failed = "interrupted; nothing is left behind"
+        return 128 + signal.SIGINT
     except asyncio.CancelledError:
-        return _TERMINATED
-    if stage.failed:
-        complain(_report(stage))
+        stage.failed = "told to end; nothing is left behind"
+        return 128 + signal.SIGTERM
     return 1 if stage.failed else 0
 
 
-def _play(stage: _Stage, telling: Telling) -> None:
-    try:
-        with TemporaryDirectory(prefix="localctl-demo-") as folder:
-            asyncio.run(_live(Path(folder), stage, telling))
-    except OSError as fault:
-        stage.failed = stage.failed or f"the temporary folder cannot be used: {fault}; TMPDIR may name another"
-
-
-async def _live(folder: Path, stage: _Stage, telling: Telling) -> None:
+async def _live(stage: _Stage, telling: Telling) -> None:
     """Note in ``stage`` how it went. Raises OutputClosed, and CancelledError at SIGTERM and SIGHUP."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -84,52 +80,51 @@ async def _live(folder: Path, stage: _Stage, telling: Telling) -> None:
             loop.add_signal_handler(number, task.cancel)
     begun = loop.time()
     try:
-        await _perform(folder, stage, telling)
+        with TemporaryDirectory(prefix="localctl-demo-") as folder:
+            await _perform(Path(folder), stage, telling)
     except (LocalctlError, OSError, ExceptionGroup) as fault:
-        if _is_strange(fault):
-            raise
-        stage.failed = "; ".join(_reasons(fault))
-        stage.log = await asyncio.to_thread(last_words, folder, _LOG_LINES)
+        stage.failed = _reason(fault)
     stage.seconds = loop.time() - begun
 
 
 async def _perform(folder: Path, stage: _Stage, telling: Telling) -> None:
     plan, file = stage.plan, folder / FIRMWARE_NAME
-    sentence = f"{plan.stations} stations, a firmware of {mebibytes(plan.size)}, everything on 127.0.0.1"
+    sentence = f"{counted(plan.stations)}, a firmware of {mebibytes(plan.size)}, everything on 127.0.0.1"
     telling.tell(Event("begin", "demo", sentence, {"stations": plan.stations, "size": plan.size}))
     free = shutil.disk_usage(folder).free
     if free < 2 * plan.size + _SPARE_BYTES:  # the origin's copy and the controller's
         raise DemoFailed(f"{folder.parent} has {mebibytes(free)} free, too little; TMPDIR may name another folder")
     checksum = await asyncio.to_thread(make_firmware, file, plan.size)
-    async with (
-        Origin(file, plan.wan_rate) as origin,
-        Csms() as csms,
-        Controller(folder, csms.url, plan) as controller,
-    ):
-        try:
-            stage.lan_bytes = await Story(plan, checksum, origin, csms, controller, telling).play()
-        finally:
-            stage.wan_bytes = origin.sent
+    try:
+        async with (
+            Origin(file, plan.wan_rate) as origin,
+            Csms() as csms,
+            Controller(folder, csms.url, plan) as controller,
+        ):
+            try:
+                stage.lan_bytes = await Story(plan, checksum, origin, csms, controller, telling).play()
+            finally:
+                stage.wan_bytes = origin.sent
+    except Exception:
+        stage.log = last_words(folder, _LOG_LINES)
+        raise
 
 
-def _is_strange(fault: Exception) -> bool:
-    """Whether it is, or holds, a fault of the demo's own making, or must end it without a word."""
+def _reason(fault: Exception) -> str:
+    """What went wrong first, and what was noted about it. Raises what is no failure but a fault, and OutputClosed."""
     if isinstance(fault, ExceptionGroup):
-        return any(_is_strange(each) for each in fault.exceptions)
-    return isinstance(fault, OutputClosed) or not isinstance(fault, (LocalctlError, OSError))
-
-
-def _reasons(fault: Exception) -> Iterator[str]:
-    """What went wrong first, and what was noted about it."""
-    if isinstance(fault, ExceptionGroup):
-        yield from _reasons(fault.exceptions[0])
+        reasons = [_reason(each) for each in fault.exceptions][:1]
+    elif isinstance(fault, OutputClosed) or not isinstance(fault, (LocalctlError, OSError)):
+        raise fault
     else:
-        yield str(fault)
-    yield from getattr(fault, "__notes__", ())
+        reasons = [str(fault)]
+    return "; ".join([*reasons, *getattr(fault, "__notes__", ())])
 
 
 def _report(stage: _Stage) -> Iterator[str]:
-    yield f"localctl demo: {stage.failed}"
+    """For standard error: what went wrong, and the end of the log, which is gone with its folder."""
+    if stage.failed:
+        yield f"localctl demo: {stage.failed}"
     if stage.log:
         yield f"The controller's log, its last {len(stage.log)} lines:"
         yield from (f"  {text}" for text in stage.log)

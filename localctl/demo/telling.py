@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
 from localctl.demo.patience import OutputClosed
-from localctl.demo.plan import CONTROLLER, mebibytes
+from localctl.demo.plan import CONTROLLER, counted, mebibytes
 
 Fact = str | int | float | bool | list[str] | None
 _QUARTERS: Final = 4
@@ -124,8 +124,10 @@ def conclusion(outcome: Outcome) -> Iterable[str]:
     if outcome.failed:
         return
     yield line("WAN", f"{mebibytes(outcome.wan_bytes)} from the origin, once")
-    yield line("LAN", f"{mebibytes(outcome.lan_bytes)} to {outcome.stations} stations")
-    yield line("saved", f"the WAN carried {outcome.factor:.1f} times less; all of it took {outcome.seconds:.1f} s")
+    yield line("LAN", f"{mebibytes(outcome.lan_bytes)} to {counted(outcome.stations)}")
+    spared = mebibytes(outcome.lan_bytes - outcome.wan_bytes)
+    yield line("saved", f"{spared} of WAN traffic: {outcome.factor:.1f} times less than without {CONTROLLER}")
+    yield line("time", f"{outcome.seconds:.1f} s")
 
 
 def write(text: str) -> None:

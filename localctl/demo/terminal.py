@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from localctl.demo.plan import CONTROLLER, CSMS
@@ -26,7 +26,7 @@ class Terminal:
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         self._bars = Progress(
-            TextColumn("{task.description:<9}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
+            TextColumn("{task.description:<9}"), BarColumn(), DownloadColumn(binary_units=True),
             console=self._console, transient=True,
         )  # fmt: skip
         self._of: dict[str, TaskID] = {}
