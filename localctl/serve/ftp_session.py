@@ -44,6 +44,7 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
         """Greet, or turn away while stopping."""
         self.set_terminator(b"\n")  # a bare LF ends a line too
         if self.lending.refusing:
+            self.lending.count_refusal("stopping")
             self._turn_away()
         else:
             super().handle()

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -115,6 +116,45 @@ class Shop:
     def until_settled(self) -> None:
         """Wait until nothing is lent."""
         until(lambda: not self.catalogue.loans())
+
+
+class Talk:
+    """A control connection that sends lines as they are and reads whole replies."""
+
+    def __init__(self, address: Address, *, login: bool = True) -> None:
+        self.sock = socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
+        self.file = self.sock.makefile("rb")
+        self.greeting = self.reply()
+        if login:
+            self("USER anonymous")
+            self("PASS me@")
+
+    def __call__(self, line: str) -> str:
+        self.sock.sendall(line.encode() + b"\r\n")
+        return self.reply()
+
+    def reply(self) -> str:
+        """The next reply, all its lines; empty where the server has closed."""
+        text = line = self.file.readline().decode()
+        while line and not re.match(r"\d{3} ", line):
+            line = self.file.readline().decode()
+            text += line
+        return text.rstrip("\r\n")
+
+    def port(self) -> int:
+        """The port of a data connection, by EPSV."""
+        return int(self("EPSV").split("|")[3])
+
+    def data(self, *, slow: bool = False) -> socket.socket:
+        """A data connection, by EPSV; a slow one takes little ahead of its reader."""
+        address = Address(self.sock.getpeername()[0], self.port())
+        if slow:
+            return slow_socket(address)
+        return socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        self.file.close()
+        self.sock.close()
 
 
 @contextmanager

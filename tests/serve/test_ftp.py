@@ -1,0 +1,183 @@
+import ftplib
+import socket
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from localctl.errors import ListenError
+from localctl.serve.ftp import FtpServer
+from localctl.values import Address
+from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk, no_descriptor_lost, read_all, until
+
+WHOLE: Final = {
+    "curl": "curl -sS -f -o out URL",
+    "curl by one CWD": "curl -sS -f --ftp-method singlecwd -o out URL",
+    "curl without CWD": "curl -sS -f --ftp-method nocwd -o out URL",
+    "curl by PASV": "curl -sS -f --disable-epsv -o out URL",
+    "wget": "wget -q -O out URL",
+    "BusyBox wget": "busybox wget -q -O out URL",
+    "BusyBox ftpget": "busybox ftpget -P PORT HOST out PATH",
+    "lftp": "lftp -c 'set ftp:ssl-allow no; get URL -o out'",
+    "lftp in four parts": "lftp -c 'set ftp:ssl-allow no; pget -n 4 URL -o out'",
+    "lftp, looking first": "lftp -c 'set ftp:ssl-allow no; open -p PORT HOST; cd firmware/MD5; ls; mget *; !mv * out'",
+}
+RESUMED: Final = {
+    "curl": "curl -sS -f -C - -o out URL",
+    "wget": "wget -q -c -O out URL",
+    "BusyBox wget": "busybox wget -q -c -O out URL",
+    "BusyBox ftpget": "busybox ftpget -c -P PORT HOST out PATH",
+    "lftp": "lftp -c 'set ftp:ssl-allow no; get -c URL -o out'",
+}
+
+
+def run(command: str, shop: Shop, address: Address, folder: Path) -> None:
+    """Run a client in ``folder``."""
+    line = command.replace("URL", shop.url("ftp", address)).replace("PORT", str(address.port))
+    line = line.replace("HOST", address.host).replace("PATH", shop.path).replace("MD5", shop.file.checksum)
+    done = subprocess.run(
+        line, shell=True, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a client works."""
+    folder = tmp_path / "client"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("client", WHOLE)
+def test_clients_get_the_file(shop: Shop, folder: Path, client: str) -> None:
+    """Every client gets the file byte for byte, whichever commands it sends or leaves out."""
+    _, address = shop.ftp()
+    run(WHOLE[client], shop, address, folder)
+    assert (folder / "out").read_bytes() == shop.content
+    shop.until_settled()
+    assert shop.results("ftp")["complete"] >= 1
+    assert shop.count("firmware_sent_bytes_total", protocol="ftp") >= len(shop.content)
+
+
+@pytest.mark.parametrize("client", RESUMED)
+@pytest.mark.parametrize("at", [1, 5 * 2**20 + 3])
+def test_clients_resume(shop: Shop, folder: Path, client: str, at: int) -> None:
+    """Every client that broke off goes on where it was, and only the rest is sent again."""
+    _, address = shop.ftp()
+    (folder / "out").write_bytes(shop.content[:at])
+    run(RESUMED[client], shop, address, folder)
+    assert (folder / "out").read_bytes() == shop.content
+    shop.until_settled()
+    assert shop.count("firmware_sent_bytes_total", protocol="ftp") == len(shop.content) - at
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1"])
+def test_the_standard_client_over_both_families(shop: Shop, host: str) -> None:
+    """Python's ftplib: folders, a listing, a bare name, the size, a part; IPv4 and IPv6 alike."""
+    _, address = shop.ftp(host=host)
+    for near in {"0.0.0.0": ["127.0.0.1"], "::": ["127.0.0.1", "::1"], "::1": ["::1"]}[host]:
+        pieces: list[bytes] = []
+        with ftplib.FTP(timeout=PATIENCE_SECONDS) as client:
+            client.connect(near, address.port)
+            client.login()
+            client.cwd("firmware")
+            assert client.nlst() == [shop.file.checksum]
+            client.cwd(shop.file.checksum)
+            ((name, facts),) = [entry for entry in client.mlsd() if entry[0] not in {".", ".."}]
+            assert (name, facts["type"], facts["size"]) == (NAME, "file", str(shop.file.size))
+            assert client.size(NAME) == shop.file.size
+            client.retrbinary(f"RETR {NAME}", pieces.append, rest=shop.file.size - 10)
+        assert b"".join(pieces) == shop.content[-10:]
+
+
+@pytest.mark.parametrize("more", ["", "TYPE A"])
+def test_a_client_that_sends_the_least(shop: Shop, more: str) -> None:
+    """USER, PASS, PASV and RETR of a bare name after CWD: the bytes unchanged, for all that the type is ASCII."""
+    talk = Talk(shop.ftp()[1])
+    assert not more or talk(more).startswith("200")
+    talk("CWD firmware")
+    talk(f"CWD {shop.file.checksum}")
+    numbers = talk("PASV").partition("(")[2].partition(")")[0].split(",")
+    port = int(numbers[4]) * 256 + int(numbers[5])
+    with socket.create_connection((".".join(numbers[:4]), port), PATIENCE_SECONDS) as data:
+        assert talk(f"RETR {NAME}").startswith("1")
+        assert read_all(data) == shop.content
+    assert talk.reply().startswith("226")
+    talk.close()
+
+
+def test_refuse_lets_what_runs_go_on(shop: Shop) -> None:
+    """After SIGTERM new sessions and transfers get 421; one under way reaches its end, and stop() waits for it."""
+    server, address = shop.ftp()
+    running, idle = Talk(address), Talk(address)
+    with running.data(slow=True) as data:
+        assert running(f"RETR {shop.path}").startswith("1")
+        server.refuse()
+        late = Talk(address, login=False)
+        assert late.greeting.startswith("421")
+        assert late.reply() == ""
+        with idle.data():
+            assert idle(f"RETR {shop.path}").startswith("421")
+            assert idle.reply() == ""
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
+        assert read_all(data) == shop.content
+    assert running.reply().startswith("226")
+    server.stop(PATIENCE_SECONDS)
+    assert running.reply().startswith("421")
+    for talk in (running, idle, late):
+        talk.close()
+    assert shop.results("ftp") == {"complete": 1, "aborted": 0, "idle": 0}
+    assert shop.count("firmware_refused_total", protocol="ftp", reason="stopping") == 2
+
+
+def test_stop_ends_what_outlasts_the_grace(shop: Shop) -> None:
+    """A transfer still running when the grace is over is ended; the loan too; nothing is left; again does nothing."""
+    with no_descriptor_lost():
+        server, address = shop.ftp()
+        talk = Talk(address)
+        with talk.data(slow=True) as data:
+            assert talk(f"RETR {shop.path}").startswith("1")
+            server.stop(0.1)
+            assert shop.catalogue.loans() == ()
+            assert len(read_all(data)) < shop.file.size
+        talk.close()
+        server.stop(0)
+    assert shop.results("ftp") == {"complete": 0, "aborted": 1, "idle": 0}
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((address.host, address.port))
+
+
+def test_stop_before_start_does_nothing(shop: Shop) -> None:
+    """A daemon that fails half way through its start stops what it has not started."""
+    FtpServer(Address("127.0.0.1", 0), None, 1, shop.catalogue, shop.metrics).stop(1)
+
+
+def test_a_taken_address_is_named(shop: Shop) -> None:
+    """The error names the key of the configuration."""
+    _, address = shop.ftp()
+    with no_descriptor_lost(), pytest.raises(ListenError, match=rf"^publish.ftp.listen: cannot listen on {address}"):
+        FtpServer(address, None, 1, shop.catalogue, shop.metrics).start()
+
+
+def test_the_pulse_beats(shop: Shop) -> None:
+    """The thread's loop shows that it turns."""
+    server, _ = shop.ftp()
+    until(lambda: server.pulse.silent_for() > 0)
+    until(lambda: server.pulse.silent_for() < 0.05)
+    assert server.pulse.loop == "ftp"
+
+
+def test_too_many_sessions_are_turned_away(shop: Shop) -> None:
+    """Beyond two for each transfer and some spare: 421."""
+    shop.catalogue.max_transfers = 1
+    _, address = shop.ftp()
+    talks = [Talk(address, login=False)]
+    while talks[-1].greeting.startswith("220"):
+        talks.append(Talk(address, login=False))
+        assert len(talks) < 200
+    assert talks[-1].greeting.startswith("421")
+    for talk in talks:
+        talk.close()
+    assert shop.count("firmware_refused_total", protocol="ftp", reason="busy") == 1
