@@ -3,8 +3,8 @@
 What a session may do is in ``ftp_session``; here are the listener, the loop, and the order of stopping.
 """
 
-import errno
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,14 +17,13 @@ from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
 from localctl.serve import tcp
 from localctl.serve.ftp_session import Session, session_class
+from localctl.serve.starvation import PAUSE_SECONDS, Starvation
 from localctl.serve.transfer import Lending
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 
 KEY: Final = "publish.ftp.listen"
 _SPARE_CONNECTIONS: Final = 128  # beside two for each transfer: sessions that walk the folders
-_STARVED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_STARVED_SECONDS: Final = 1.0
 _log = logging.getLogger("localctl.serve.ftp")
 
 
@@ -57,8 +56,8 @@ class FtpServer:
         address = tcp.bound(sock)
         _take_over_log()
         loop = IOLoop()
-        server = _Listener(sock, self._session_class, ioloop=loop, backlog=tcp.BACKLOG)
-        server.max_cons = 2 * self._lending.catalogue.max_transfers + _SPARE_CONNECTIONS
+        most = 2 * self._lending.catalogue.max_transfers + _SPARE_CONNECTIONS
+        server = _Listener(sock, self._session_class, loop, most)
         self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
         self._thread.start()
         return address
@@ -97,16 +96,20 @@ class FtpServer:
 class _Listener(FTPServer):  # type: ignore[misc]  # pyftpdlib carries no types
     """The listener of the control connections."""
 
+    def __init__(self, sock: socket.socket, session: type[Session], loop: Any, max_connections: int) -> None:
+        super().__init__(sock, session, ioloop=loop, backlog=tcp.BACKLOG)
+        self.max_cons = max_connections
+        self._starvation = Starvation(KEY)
+
     def handle_accept(self) -> None:
         """Take one; without descriptors, pause rather than spin."""
         try:
             super().handle_accept()
         except OSError as fault:
-            if fault.errno not in _STARVED:
+            if not self._starvation.is_behind(fault):
                 raise
-            _log.warning("No FTP connection can be accepted: %s; raise LimitNOFILE", fault.strerror)
             self.del_channel()
-            self.ioloop.call_later(_STARVED_SECONDS, self.add_channel)
+            self.ioloop.call_later(PAUSE_SECONDS, self.add_channel)
 
     def handle_error(self) -> None:
         """One connection could not be taken: the next one may be. pyftpdlib would close the listener."""

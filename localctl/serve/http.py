@@ -6,7 +6,6 @@ are the listener, the connections and their limits, and the order of stopping.
 
 import asyncio
 import concurrent.futures
-import errno
 import logging
 import socket
 import threading
@@ -25,6 +24,7 @@ from localctl.serve import tcp
 from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.paths import path_of
+from localctl.serve.starvation import Starvation
 from localctl.serve.transfer import Lending
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
@@ -33,8 +33,6 @@ KEY: Final = "publish.http.listen"
 _KEEPALIVE_SECONDS: Final = 30  # for a request to be there whole, from the connection or from the last answer
 _LINGERING_SECONDS: Final = 5  # for the rest of a body that nobody wants
 _CANCEL_SECONDS: Final = 0.1  # for an answer to end by itself once the grace is over; 0 would be for ever
-_STARVED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_STARVED_LOG_SECONDS: Final = 60
 _log = logging.getLogger("localctl.serve.http")
 
 
@@ -57,7 +55,7 @@ class HttpServer:
         self._lending = Lending("http", catalogue, metrics, idle_timeout, now)
         self._thread: threading.Thread | None = None
         self._ready: concurrent.futures.Future[_Running] = concurrent.futures.Future()
-        self._starved_at = -float(_STARVED_LOG_SECONDS)
+        self._starvation = Starvation(KEY)
 
     def start(self) -> Address:
         """Bind, then serve in a thread; the address bound. Raises ListenError."""
@@ -136,12 +134,8 @@ class HttpServer:
                     await ended.wait()
 
     def _on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        fault = context.get("exception")
-        if not isinstance(fault, OSError) or fault.errno not in _STARVED:
+        if not self._starvation.is_behind(context.get("exception")):  # asyncio itself pauses the listener for a second
             loop.default_exception_handler(context)
-        elif loop.time() - self._starved_at >= _STARVED_LOG_SECONDS:  # asyncio itself pauses the listener for a second
-            self._starved_at = loop.time()
-            _log.warning("No HTTP connection can be accepted: %s; raise LimitNOFILE", fault.strerror)
 
 
 @dataclass(frozen=True, slots=True)

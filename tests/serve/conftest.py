@@ -3,7 +3,10 @@
 import hashlib
 import random
 import re
+import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -164,6 +167,25 @@ def no_descriptor_lost() -> Iterator[None]:
     before = process.num_fds()
     yield
     until(lambda: process.num_fds() <= before)
+
+
+@contextmanager
+def starved(address: Address, spare: int = 8, crowd: int = 40) -> Iterator[None]:
+    """Inside, this process has ``spare`` descriptors left and a crowd of connections from another one to accept."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    dial = "import socket, sys\n"
+    dial += f"crowd = [socket.create_connection(('{address.host}', {address.port})) for _ in range({crowd})]\n"
+    dial += "print(len(crowd), flush=True)\nsys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", dial], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dialler:
+        assert dialler.stdin is not None
+        assert dialler.stdout is not None
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds() + spare, hard))
+            dialler.stdout.readline()
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            dialler.stdin.close()
 
 
 def slow_socket(address: Address) -> socket.socket:

@@ -1,6 +1,7 @@
 import ftplib
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import pytest
 from localctl.errors import ListenError
 from localctl.serve.ftp import FtpServer
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk, no_descriptor_lost, read_all, until
+from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk, no_descriptor_lost, read_all, starved, until
 
 WHOLE: Final = {
     "curl": "curl -sS -f -o out URL",
@@ -181,3 +182,17 @@ def test_too_many_sessions_are_turned_away(shop: Shop) -> None:
     for talk in talks:
         talk.close()
     assert shop.count("firmware_refused_total", protocol="ftp", reason="busy") == 1
+
+
+def test_without_descriptors_the_listener_pauses(shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fault 40: nothing spins, the loop turns, one line says why; and it recovers by itself."""
+    server, address = shop.ftp()
+    with starved(address):
+        until(lambda: "takes no connection for want of resources" in caplog.text)
+        before = time.process_time()
+        until(lambda: server.pulse.silent_for() < 0.05)
+        time.sleep(2.5)  # as long as what is measured: two pauses
+        assert time.process_time() - before < 1
+    run(WHOLE["curl"], shop, address, tmp_path)
+    assert (tmp_path / "out").read_bytes() == shop.content
+    assert len(caplog.records) == 1

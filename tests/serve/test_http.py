@@ -2,6 +2,7 @@ import http.client
 import logging
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import pytest
 from localctl.errors import ListenError
 from localctl.serve.http import HttpServer
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, no_descriptor_lost, read_all, slow_socket, until
+from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, no_descriptor_lost, read_all, slow_socket, starved, until
 
 WHOLE: Final = {
     "curl": "curl -sS -f -o out URL",
@@ -281,3 +282,17 @@ def test_both_families_are_served(shop: Shop) -> None:
         connection.request("GET", shop.path)
         assert connection.getresponse().read() == shop.content
         connection.close()
+
+
+def test_without_descriptors_the_listener_pauses(shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fault 40: nothing spins, the loop turns, one line says why; and it recovers by itself."""
+    server, address = shop.http()
+    with starved(address):
+        until(lambda: "takes no connection for want of resources" in caplog.text)
+        before = time.process_time()
+        until(lambda: server.pulse.silent_for() < 0.05)
+        time.sleep(2.5)  # as long as what is measured: two pauses
+        assert time.process_time() - before < 1
+    run(WHOLE["curl"], shop, address, tmp_path)
+    assert (tmp_path / "out").read_bytes() == shop.content
+    assert len(caplog.records) == 1
