@@ -25,6 +25,7 @@ from localctl.store.unbroken import see_out
 Result = TypeVar("Result")
 REMEMBERED: Final = 1000  # requestIds, for DuplicateRequestId
 REMEMBERED_SECONDS: Final = 90 * 86400.0
+_LOCKED_SECONDS: Final = 1.0  # who else could hold the lock would hold it long
 
 MIGRATIONS: Final = (
     """
@@ -173,7 +174,7 @@ class Database:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         _make(path)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, _LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _migrate(connection, path)
         except BaseException:
