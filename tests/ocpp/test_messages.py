@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema.validators import validator_for  # type: ignore[import-untyped]  # comes with ocpp, without stubs
+from jsonschema.validators import validator_for
 from pydantic import ValidationError
 
 from localctl.errors import OcppFault
