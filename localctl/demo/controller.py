@@ -51,21 +51,25 @@ class Controller:
         self._folder = folder
         self._config = configuration(folder / "state", csms_url, plan)
         self._process: asyncio.subprocess.Process
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_SECONDS))
+        self._session: aiohttp.ClientSession
+        self._stack: contextlib.AsyncExitStack
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._session.close()
-            raise
+        async with contextlib.AsyncExitStack() as stack:
+            readiness = stack.enter_context(_Readiness())
+            timeout = aiohttp.ClientTimeout(total=_ASK_SECONDS)
+            self._session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+            self._process = await self._spawn(readiness.name)
+            stack.push_async_callback(self._stop)
+            await self._listening(readiness)
+            self.listeners = json.loads((self._folder / "state" / "listeners.json").read_text(encoding="utf-8"))
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
-        await self._stop()
+        await self._stack.aclose()
         if error is None and self.exit_status != 0:
             raise DemoFailed(f"the controller was told to stop and ended with status {self.exit_status}")
         if error is not None and self.exit_status != 0:
@@ -92,25 +96,19 @@ class Controller:
         self.exit_status = await self._process.wait()
         raise DemoFailed(f"the controller ended by itself with status {self.exit_status}")
 
-    async def _start(self) -> None:
+    async def _spawn(self, notify_socket: str) -> asyncio.subprocess.Process:
         config_file = self._folder / "config.toml"
         config_file.write_text(self._config, encoding="utf-8")
-        with _Readiness(self._folder / "ready") as readiness, (self._folder / LOG).open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
+        with (self._folder / LOG).open("wb") as log:
+            return await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "localctl", "run", "--config", str(config_file),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
-                | {"NOTIFY_SOCKET": str(readiness.path)},
+                | {"NOTIFY_SOCKET": notify_socket},
                 process_group=0,  # Ctrl-C is for the demo, which then stops the controller
             )  # fmt: skip
-            try:
-                await self._listening(readiness)
-            except BaseException:
-                await self._stop()
-                raise
-        self.listeners = json.loads((self._folder / "state" / "listeners.json").read_text(encoding="utf-8"))
 
     async def _listening(self, readiness: "_Readiness") -> None:
         """Wait until every listener is bound, or the process has ended."""
@@ -122,15 +120,23 @@ class Controller:
     async def _stop(self) -> None:
         """SIGTERM; SIGKILL to one that does not end. Nothing of it is left, even if this is cancelled."""
         try:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+            self._signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):
                     self.exit_status = await self._process.wait()
         finally:
             if self._process.returncode is None:
-                self._process.kill()
+                self._signal(signal.SIGKILL)
                 self.exit_status = await self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Not by the process object: it would wait for the process itself, and asyncio lose the exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(self._process.pid)
+            try:
+                signal.pidfd_send_signal(handle, number)
+            finally:
+                os.close(handle)
 
 
 def last_words(folder: Path, lines: int) -> list[str]:
@@ -141,24 +147,28 @@ def last_words(folder: Path, lines: int) -> list[str]:
 
 
 class _Readiness:
-    """The socket that READY=1 comes to."""
+    """The socket that READY=1 comes to, under an abstract name that the kernel chooses (unix(7), autobind).
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    It stays open for as long as the controller runs, which has more to tell at its end.
+    """
+
+    def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind("")
 
     def __enter__(self) -> Self:
-        try:
-            self._socket.bind(str(self.path))
-        except OSError as fault:  # a path of more than 107 bytes
-            self._socket.close()
-            raise DemoFailed(f"{self.path} cannot be bound: {fault}; let TMPDIR name a shorter path") from fault
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
+
+    @property
+    def name(self) -> str:
+        """What $NOTIFY_SOCKET says; "@" stands for the NUL that begins an abstract name."""
+        name: bytes = self._socket.getsockname()
+        return "@" + name[1:].decode()
 
     async def come(self) -> None:
         """Wait for it."""
