@@ -4,6 +4,7 @@ pyftpdlib closes the file that it sends wherever a transfer ends, so closing end
 connection closed, when the station has acknowledged the last byte.
 """
 
+import errno
 import logging
 import os
 import socket
@@ -61,12 +62,11 @@ class DataConnection(DTPHandler):  # type: ignore[misc]  # pyftpdlib carries no 
             sent = os.sendfile(self._fileno, self._filefd, self._offset, min(left, _PIECE)) if left else 0
         except (BlockingIOError, InterruptedError):
             return
-        except OSError:
-            sent = 0
+        except OSError as fault:
+            self._break_off(unreadable=fault.errno == errno.EIO)
+            return
         if left and not sent:
-            if not tcp.is_gone(self.socket):
-                transfer.fell_short()
-            self._end("aborted", "426 The transfer broke off.")
+            self._break_off(unreadable=True)
             return
         self._offset += sent
         self.tot_bytes_sent += sent
@@ -80,7 +80,7 @@ class DataConnection(DTPHandler):  # type: ignore[misc]  # pyftpdlib carries no 
         elif self.file_obj.transfer.is_acknowledged():
             self._end("complete", "226 Transfer complete.")
         else:
-            self._end("aborted", "426 The transfer broke off.")
+            self._break_off()
 
     def handle_timeout(self) -> None:
         """Nothing moved: for a lent file the sweep judges that, by what the station has acknowledged."""
@@ -106,6 +106,11 @@ class DataConnection(DTPHandler):  # type: ignore[misc]  # pyftpdlib carries no 
         session = self.cmd_channel
         self._end("idle", "421 The data connection took nothing any more.")
         session.close_when_done()
+
+    def _break_off(self, *, unreadable: bool = False) -> None:
+        if unreadable:
+            self.file_obj.transfer.fell_short()
+        self._end("aborted", "426 The transfer broke off.")
 
     def _end(self, result: Result, reply: str) -> None:
         self.file_obj.transfer.end(result)

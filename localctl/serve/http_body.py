@@ -6,6 +6,7 @@ so the loan lives there, in one try, whatever ends it.
 """
 
 import asyncio
+import errno
 from collections.abc import Mapping
 from typing import Final
 
@@ -82,12 +83,17 @@ class FileBody(web.StreamResponse):
         try:
             sent = await loop.sendfile(transport, transfer.file, transfer.start, transfer.count, fallback=False)
         except asyncio.SendfileNotAvailableError:  # what asyncio makes of any error of the first call
-            sent = 0
-        if sent < transfer.count:
-            if not tcp.is_gone(sock):
-                transfer.fell_short()
-            raise ConnectionResetError
-        await self._acknowledged(sock, transfer)
+            unreadable = not tcp.is_gone(sock)
+        except OSError as fault:
+            unreadable = fault.errno == errno.EIO
+        else:
+            unreadable = sent < transfer.count
+            if not unreadable:
+                await self._acknowledged(sock, transfer)
+                return
+        if unreadable:
+            transfer.fell_short()
+        raise ConnectionResetError
 
     async def _acknowledged(self, sock: tcp.Socket, transfer: Transfer) -> None:
         """Wait until the station has it all. No event tells, so look, at growing intervals."""

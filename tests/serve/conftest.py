@@ -1,6 +1,8 @@
 """A published file of a few MiB, and servers on free ports that hand it out."""
 
+import errno
 import hashlib
+import os
 import random
 import re
 import resource
@@ -186,6 +188,19 @@ def starved(address: Address, spare: int = 8, crowd: int = 40) -> Iterator[None]
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             dialler.stdin.close()
+
+
+@pytest.fixture
+def failing_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading fails once a MiB has been sent, as a worn card does."""
+    whole = os.sendfile
+
+    def sendfile(out: int, file: int, offset: int, count: int) -> int:
+        if offset >= 2**20:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return whole(out, file, offset, min(count, 2**20))
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
 
 
 def slow_socket(address: Address) -> socket.socket:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from localctl.errors import ListenError
+from localctl.serve import http as serve_http
 from localctl.serve.http import HttpServer
 from localctl.values import Address
 from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, no_descriptor_lost, read_all, slow_socket, starved, until
@@ -150,6 +151,18 @@ def test_a_client_that_says_nothing_is_let_go(shop: Shop) -> None:
     with no_descriptor_lost(), socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as sock:
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock) == b""
+
+
+def test_a_request_must_come_in_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that drips in byte by byte holds a connection for no longer than an idle one."""
+    monkeypatch.setattr(serve_http, "_KEEPALIVE_SECONDS", 0.3)
+    _, address = shop.http()
+    with socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as sock:
+        sock.sendall(b"GET /firmware/")
+        with pytest.raises(ConnectionError):  # noqa: PT012  which of the bytes is the last, the server says
+            while True:
+                sock.sendall(b"a")
+                time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

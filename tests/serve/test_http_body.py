@@ -163,6 +163,19 @@ def test_a_file_cut_under_way_ends_the_connection(shop: Shop, caplog: pytest.Log
     assert "cannot be read to its end" in caplog.text
 
 
+@pytest.mark.usefixtures("failing_disk")
+def test_a_disk_that_fails_under_way_ends_the_connection(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """An unreadable page: the connection closes short of Content-Length, one line for the operator, no traceback."""
+    _, address = shop.http()
+    with socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as station:
+        station.sendall(f"GET {shop.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert 2**20 < len(read_all(station)) < shop.file.size
+    shop.until_settled()
+    assert shop.results("http") == {"complete": 0, "aborted": 1, "idle": 0}
+    assert shop.count("storage_errors_total", operation="read") == 1
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("ERROR", None)]
+
+
 def test_a_withdrawn_file_is_sent_to_its_end(shop: Shop) -> None:
     """Unlinking a file does not disturb a download under way."""
     _, address = shop.http()
