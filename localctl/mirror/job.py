@@ -205,17 +205,17 @@ class Job:
             await self._step(event, keep or self._record)
 
     async def _step(self, event: Event, keep: Keep) -> None:
-        """One step: it is kept together with its notifications, then they may go out, then the rest is done."""
+        """One step: it is kept together with its notifications, then they may go out, then what is not needed goes."""
         changed, effects = step(self.publication, event)
         due = [self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)]
         kept = await keep(changed, due)
         self.publication = changed
         self._shop.notify(kept)
+        self._report(due)
         if Discard() in effects:
             self._digests = None
             self.publication = replace(changed, resume=Resume())
             await self._shop.shelf.discard(changed)
-        self._report(due)
 
     async def _record(self, changed: Publication, due: Sequence[Notification]) -> Sequence[Notification]:
         """Keep a step. A disk that refuses it must not silence us: it is reported all the same."""

@@ -71,7 +71,7 @@ class Publisher:
         return verdict
 
     async def _withdraw(self, checksum: str) -> Withdrawal:
-        alike = [job for job in self.jobs() if job.publication.checksum == checksum]
+        alike = self._of(checksum)
         async with AsyncExitStack() as held:
             for job in alike:  # none of them moves on until all is decided: either all are cancelled, or none
                 await held.enter_async_context(job.busy)
@@ -79,12 +79,14 @@ class Publisher:
                 return Withdrawal.LENT  # L04.FR.04: its bytes are flowing to us
             waiting = [job for job in alike if not job.is_over]
             await self._cancel(waiting)
-        lock = self._lock(checksum)
-        if lock.locked():
+        if self._of(checksum):
             return Withdrawal.LENT  # a request that came in meanwhile is at work on it
-        async with lock:
+        async with self._lock(checksum):  # held at most by one that has ended and tidies up
             verdict = await self._shop.shelf.withdraw(checksum)
         return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and waiting else verdict
+
+    def _of(self, checksum: str) -> list[Job]:
+        return [job for job in self.jobs() if job.publication.checksum == checksum]
 
     async def _cancel(self, jobs: Iterable[Job]) -> None:
         """Cancel what waits, newest first, as the oldest has what the others wait for. Raises StorageError."""

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -65,12 +65,12 @@ class Mirror:
     snapshot: Snapshot
     told: list[Notification]
     news: News
-    started: list[int] = field(default_factory=list)
 
     async def ask(self, location: str, checksum: str, request_id: int = 1, **more: Any) -> Payload:
-        """The answer to a PublishFirmware; what follows an Accepted has begun."""
+        """The answer to a PublishFirmware, without what ``more`` has as None; what follows an Accepted has begun."""
         payload = {"requestId": request_id, "location": location, "checksum": checksum, "retryInterval": 0, **more}
-        answered, then = await self.publisher.accept(PublishFirmwareRequest.model_validate(payload))
+        given = {key: value for key, value in payload.items() if value is not None}
+        answered, then = await self.publisher.accept(PublishFirmwareRequest.model_validate(given))
         if then:
             then()
         return answered
@@ -101,6 +101,14 @@ class Mirror:
         """The value of a series."""
         return series(self.metrics, name, **labels)
 
+    async def kept(self) -> Snapshot:
+        """What the database holds now."""
+        return await self.shop.database.load()
+
+    def refuse_writes(self, *, refuse: bool) -> None:
+        """Let the database fail each commit, or no longer."""
+        self.shop.database._connection.execute(f"PRAGMA query_only = {int(refuse)}")
+
     def partial(self) -> list[Path]:
         """The partial files on the disk."""
         return sorted((self.files.root / "partial").iterdir())
@@ -113,6 +121,13 @@ class Mirror:
 def uris(checksum: str, name: str) -> tuple[str, ...]:
     """As two listeners would have it."""
     return tuple(published_uri(scheme, "10.0.0.1", 1, checksum, name) for scheme in ("http", "ftp"))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return when ``condition`` holds, which nobody tells of; other tasks run meanwhile."""
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110  nobody would set an event
+            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
