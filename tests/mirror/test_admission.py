@@ -1,7 +1,7 @@
 """Whether a PublishFirmware can be taken on, by what it says."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.mirror.admission import redacted, refusal
@@ -83,6 +83,7 @@ def test_only_allowed_origins_are_taken_on() -> None:
     assert refusal("http://127.0.0.1:1/fw.bin", MD5, ("127.0.0.1",)) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.text(max_size=40).map(lambda rest: f"http://{rest}"), st.text(max_size=40))
 def test_nothing_that_is_sent_can_break_it(location: str, checksum: str) -> None:
     """Whatever a CSMS sends is taken on or refused in words, and can be logged; a reason code has 20 characters."""

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.errors import IllegalStep
@@ -188,6 +188,7 @@ def legal(state: State) -> list[Event]:
     return list(TABLE.get(state, {}))
 
 
+@settings(deadline=None)
 @given(st.data(), st.integers(0, 4))
 def test_any_walk_reports_every_state_and_ends_well(data: st.DataObject, retries: int) -> None:
     """L03.FR.01, FR.07, FR.09: any legal walk ends, reports each new state once, and publishes verified files only."""

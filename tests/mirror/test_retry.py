@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.mirror.retry import delay, is_final, parse_retry_after
@@ -25,6 +25,7 @@ def test_a_passing_trouble_is_not(status: int) -> None:
     assert not is_final(status)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 1000), st.integers(-5, 10**9), st.floats(0, 1))
 def test_the_interval_of_the_csms_is_kept_to(failures: int, interval: int, random: float) -> None:
     """L03: retryInterval is neither doubled nor shaken; less than nothing is nothing."""
@@ -37,6 +38,7 @@ def test_our_own_interval_doubles_up_to_an_hour(failures: int, seconds: float) -
     assert delay(failures, None, 60, None, 0.5) == seconds
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.floats(0.001, 10**6), st.floats(0, 1))
 def test_jitter_stays_within_a_quarter_and_the_ceiling(failures: int, default: float, random: float) -> None:
     """Never longer than an hour, unless the installer asked for more; never shorter than three quarters."""
@@ -78,6 +80,7 @@ def test_what_is_neither_is_nothing(value: str | None) -> None:
     assert parse_retry_after(value, NOW) is None
 
 
+@settings(deadline=None)
 @given(st.text() | st.from_regex(r"\w{3}, \d+ Jan \d+ \d+:\d+:\d+ [+-]\d+"))
 def test_no_header_can_break_it(value: str) -> None:
     """Whatever an origin sends becomes seconds that can be waited for, or nothing."""
