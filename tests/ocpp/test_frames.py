@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.errors import OcppFault
@@ -53,12 +53,14 @@ def check_total(text: str, version: Version) -> None:
         assert isinstance(frame, Call | CallResult | CallError | Ignored)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()) | st.text('[]{}",:0123456789eE.-+ntrfalsu\\'), versions)
 def test_any_text_is_a_frame_or_an_ocpp_fault(text: str, version: Version) -> None:
     """4.2.3: nothing that arrives raises anything else."""
     check_total(text, version)
 
 
+@settings(deadline=None)
 @given(json_values(st.floats()) | like_frames, versions, st.booleans())
 def test_any_json_is_a_frame_or_an_ocpp_fault(value: object, version: Version, ascii_only: bool) -> None:  # noqa: FBT001
     """4.2.3: the same for whatever is JSON, or nearly (NaN), and for what looks like a frame."""
@@ -167,6 +169,7 @@ def test_an_answer_without_a_readable_id_is_ignored(text: str) -> None:
     assert all(isinstance(parse(text, version), Ignored) for version in VERSIONS)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([3, 4]), st.lists(values, max_size=5), versions)
 def test_no_answer_is_ever_answered(kind: int, rest: list[object], version: Version) -> None:
     """4.2.3: however malformed a CALLRESULT or CALLERROR is, it raises no fault."""
@@ -194,6 +197,7 @@ def test_a_malformed_error_is_read_as_far_as_it_goes(rest: str, expected: CallEr
     assert parse(f'[4,"1"{rest}]', "2.1") == expected
 
 
+@settings(deadline=None)
 @given(
     st.builds(Call, ids, st.text(), payloads)
     | st.builds(CallResult, ids, payloads)
@@ -208,6 +212,7 @@ def test_what_is_encoded_is_parsed_to_the_same(frame: Call | CallResult | CallEr
     assert parse(text, version) == frame
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=600))
 def test_a_description_is_cut_to_255_characters(description: str) -> None:
     """4.2.3: errorDescription is a string[255]."""

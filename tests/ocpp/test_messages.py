@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 from pydantic import ValidationError
@@ -141,6 +141,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, Payload]:
     return action, payload
 
 
+@settings(deadline=None)
 @given(mutated(), st.sampled_from(VERSIONS))
 def test_what_is_taken_is_what_the_official_schema_allows(case: tuple[str, Payload], version: Version) -> None:
     """4.1.7: the same payloads are valid here as there, but for the differences listed below."""
@@ -270,6 +271,7 @@ def test_what_2_1_added_is_unknown_before() -> None:
     assert code_of("TriggerMessage", "2.1", {**custom, "customTrigger": "x" * 51}) == PROPERTY
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), min_size=1))
 def test_a_fault_says_nothing_that_could_forge_a_line_of_the_log(name: str) -> None:
     """The name of an unknown field is the CSMS's own text: it is cut and escaped."""
@@ -301,6 +303,7 @@ def check_call(action: str, payload: Payload) -> None:
         check_frame(version, encode(Call("1", action, payload)), {})
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["PowerUp", "Triggered"]),
     st.text(min_size=1, max_size=50),
@@ -315,6 +318,7 @@ def test_boot_notifications_fit_the_schema(reason: str, vendor: str, model: str,
     assert ("serialNumber" in payload["chargingStation"]) == bool(serial)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(get_args(PublishStatus)),
     st.integers(0, 2**31 - 1),
@@ -351,6 +355,7 @@ def test_a_bare_answer_fits_the_schema(action: str, status: str) -> None:
         check_frame(version, encode(CallResult("1", payload)), {"1": action})
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=40), st.text(max_size=1100))
 def test_an_answer_with_a_reason_fits_the_schema(reason: str, info: str) -> None:
     """A reason code has at most 20 characters, its explanation 512; an empty one is left out (4.1.5)."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import md5, sha256
+from pathlib import Path
 from typing import Any
 
 from localctl.store.records import FileRecord, Notification, Publication
@@ -29,6 +30,16 @@ def file_record(**changes: Any) -> FileRecord:
     """The record of BODY."""
     record = FileRecord(CHECKSUM, "fw.bin", len(BODY), sha256(BODY).hexdigest(), "http://example.com/fw.bin", NOW)
     return replace(record, **changes)
+
+
+def put(path: Path, body: bytes) -> None:
+    """Make the file."""
+    path.write_bytes(body)
+
+
+def got(path: Path) -> bytes:
+    """What is in the file."""
+    return path.read_bytes()
 
 
 @contextmanager

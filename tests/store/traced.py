@@ -24,7 +24,7 @@ def placed(state_dir: Path, *inject: str, paths: tuple[Path, ...] = (), last: st
     _require()
     options = [option for each in inject for option in ("-e", f"inject={each}")]
     options += [option for path in paths for option in ("-P", str(path))]
-    return _run(state_dir, last, [*options, "-o", "/dev/null"]).split()
+    return _run(state_dir, last, [*options, "-o", "/dev/null"]).splitlines()
 
 
 def calls(state_dir: Path, last: str = "withdrawn") -> list[str]:
