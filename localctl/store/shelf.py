@@ -108,7 +108,11 @@ class Shelf:
         """
         verdict, file = self._catalogue.withdraw(checksum)
         if file is not None:
-            await unbroken(self._take_out(file), f"withdrawing {checksum}")
+            try:
+                await unbroken(self._take_out(file), f"withdrawing {checksum}")
+            except StorageError as fault:
+                self._metrics.storage_errors.labels(fault.operation).inc()
+                raise
         return verdict
 
     async def _put_in(
