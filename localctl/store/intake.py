@@ -133,8 +133,7 @@ class Intake:
 
     def _judge(self, done: asyncio.Future[None]) -> None:
         self._work = None
-        stopped = StorageError("write", str(self._path), "its thread was stopped") if done.cancelled() else None
-        self._failed = self._failed or stopped or done.exception()
+        self._failed = self._failed or done.exception()
 
     # The worker's.
 
