@@ -175,7 +175,7 @@ class Uplink:
         try:
             await self._settle(notification)
         except StorageError as fault:
-            log.error("a notification will be sent again after a restart: %s", fault)  # noqa: TRY400  no bug of ours
+            log.error("a notification will be sent again after a restart: %s", fault)
 
     def _count(self) -> None:
         self._metrics.csms_connected.set(self.is_ready)
