@@ -126,7 +126,7 @@ class Uplink:
             self._count()
             await link.socket.close(1001)
         code, reason = link.socket.close_code, link.socket.close_reason
-        raise LinkFailed("closed", f"the connection was closed with {code} {reason or ''}".rstrip())
+        raise LinkFailed("closed", f"the connection was closed with {code}{f' ({reason!a})' if reason else ''}")
 
     async def _read(self, link: Link, handlers: Handlers) -> None:
         async for text in link.socket:
@@ -139,7 +139,7 @@ class Uplink:
     async def _received(self, link: Link, text: str, handlers: Handlers) -> None:
         match frames.parse(text, link.version):
             case frames.Call() as call:
-                await self._finish(self._answer(link, call, handlers), f"answer to {call.action[:50]}")
+                await self._finish(self._answer(link, call, handlers), f"answer to {call.action[:50]!a}")
             case frames.CallResult() | frames.CallError() as answer:
                 waiting = link.ledger.settle(answer.id)
                 if waiting is None or waiting.done():
@@ -156,7 +156,7 @@ class Uplink:
             try:
                 await link.socket.send(text)
             except ConnectionClosed:
-                log.warning("the connection ended before %s was answered", call.action)
+                log.warning("the connection ended before %a was answered", call.action[:50])
             if then:
                 then()
 
@@ -191,7 +191,7 @@ async def _reply(link: Link, call: frames.Call, handlers: Handlers) -> tuple[str
     except OcppFault as fault:
         return _refusal(fault), None
     except Exception:  # ours: the CSMS is told so
-        log.exception("%s failed by a fault of localctl", call.action)
+        log.exception("%a failed by a fault of localctl", call.action[:50])
         return _refusal(OcppFault("InternalError", "a fault of localctl", call.id)), None
 
 

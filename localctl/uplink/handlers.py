@@ -61,7 +61,7 @@ class Handlers:
         if self.session.is_rejected:  # B03.FR.08
             raise OcppFault("SecurityError", "the CSMS has rejected this controller's BootNotification")
         if action not in KNOWN[version]:  # 4.3
-            raise OcppFault("NotImplemented", f"OCPP {version} has no {action[:50]}")
+            raise OcppFault("NotImplemented", f"OCPP {version} has no {action[:50]!a}")
         if action not in UNDERSTOOD:
             raise OcppFault("NotSupported", f"a Local Controller without EVSEs does not do {action}")
 

@@ -178,8 +178,13 @@ class Sender:
         except ConnectionClosed:
             raise LinkLost(action) from None
         if isinstance(said, frames.CallError):
-            raise CallRefused(action, said.code, said.description)
+            raise CallRefused(action, _shown(said.code), _shown(said.description))
         return said.payload
+
+
+def _shown(text: str) -> str:
+    """The CSMS's own words, fit for a line of the log."""
+    return text[:255].encode("unicode_escape").decode()
 
 
 def _where(fault: ValidationError) -> str:
