@@ -108,21 +108,21 @@ async def test_it_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_it_is_stopped_whatever_happens(tmp_path: Path) -> None:
     """Cancelled again while it waits for the controller's end, it kills it."""
-    hanging: asyncio.Future[psutil.Process] = asyncio.get_running_loop().create_future()
+    controller = Controller(tmp_path, URL, PLAN)
+    hanging = asyncio.Event()
 
     async def run() -> None:
-        async with Controller(tmp_path, URL, PLAN):
-            (process,) = psutil.Process().children()
-            process.suspend()
-            hanging.set_result(process)
+        async with controller:
+            psutil.Process().children()[0].suspend()
+            hanging.set()
 
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(run())
-        process = await hanging
+        await hanging.wait()
         while not running.done():
             running.cancel()
             await asyncio.sleep(0)
-    await asyncio.to_thread(process.wait, 30)
+    assert await controller._process.wait() == -9
 
 
 async def test_ctrl_c_is_not_its_business(tmp_path: Path) -> None:
