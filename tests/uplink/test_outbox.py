@@ -40,7 +40,7 @@ def test_one_at_a_time_and_in_order() -> None:
 
 def test_one_that_is_not_answered_is_sent_again() -> None:
     """Design, State that lasts: after 30, 60 and 120 s, then only on the next connection."""
-    assert PAUSES == (30, 60, 120)
+    assert list(PAUSES) == [30, 60, 120]
     outbox = filled(note(1), note(2))
     now = 1000.0
     for pause in PAUSES:
