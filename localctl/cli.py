@@ -105,6 +105,8 @@ def main() -> None:
     """Run the command line; exit with the status that the error has."""
     try:
         commands(prog_name="localctl")
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ConfigurationError as fault:
         click.echo("\n".join(fault.faults), err=True)
         sys.exit(fault.exit_status)
