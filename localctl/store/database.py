@@ -85,7 +85,9 @@ class Database:
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self, work: Callable[[sqlite3.Cursor], Result]) -> Result:
-        """One transaction on the thread. Raises StorageError, and then nothing of it is kept."""
+        """One transaction on the thread, even where nobody waits for it any more. Raises StorageError, and then nothing
+        of it is kept.
+        """
 
         def transact() -> Result:
             try:
@@ -99,7 +101,7 @@ class Database:
             transaction = asyncio.get_running_loop().run_in_executor(self._thread, transact)
         except RuntimeError:  # its thread has ended
             raise StorageError("commit", str(self._path), "the database is closed") from None
-        return await transaction
+        return await asyncio.shield(transaction)
 
     async def load(self) -> Snapshot:
         """All that is kept and not ended."""
@@ -161,10 +163,15 @@ class Database:
         await self._run(work)
 
     async def settle(self, answered: Notification) -> None:
-        """The CSMS has answered a notification: it waits no longer, and was the last one sent."""
+        """The CSMS has answered a notification: it waits no longer, and was the last one sent.
+
+        Nor do those before it of the same publication, had their own settling failed: a status that is sent again
+        must not come after a later one.
+        """
 
         def work(cursor: sqlite3.Cursor) -> None:
-            cursor.execute("DELETE FROM outbox WHERE id = ?", (answered.id,))
+            passed = (answered.id, answered.request_id)
+            cursor.execute("DELETE FROM outbox WHERE id <= ? AND request_id = ?", passed)
             values = (answered.request_id, answered.status)
             cursor.execute("INSERT OR REPLACE INTO last_sent VALUES (0, ?, ?)", values)
 

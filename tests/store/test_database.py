@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -130,6 +131,18 @@ async def test_settling_takes_one_notification_out(database: Database) -> None:
         assert (snapshot.outbox, snapshot.last_sent) == (told[1:], LastSent(5, "Downloading"))
 
 
+async def test_a_settling_that_failed_is_made_up_for(database: Database) -> None:
+    """L03.FR.01: after a restart no status goes out behind a later one of its publication; other publications' wait."""
+    kept = await database.add_publication(publication(5))
+    first = await database.record(kept, [notification("DownloadScheduled", 5), notification("Downloading", 5)])
+    other = await database.add_publication(publication(6))
+    between = await database.record(other, [notification("Downloading", 6)])
+    last = await database.record(kept, [notification("Downloaded", 5), notification("ChecksumVerified", 5)])
+    await database.settle(last[0])
+    assert (await database.load()).outbox == (*between, last[1])
+    assert first
+
+
 async def test_request_ids_are_remembered_for_90_days(database: Database) -> None:
     """DuplicateRequestId, by the time of the request."""
     assert not await database.knows_request(7, NOW)
@@ -215,6 +228,22 @@ async def test_a_cancelled_wait_leaves_it_in_order(database: Database) -> None:
     snapshot = await database.load()
     happened = not snapshot.publications
     assert happened == bool(snapshot.files) == bool(snapshot.outbox)
+
+
+async def test_what_was_asked_is_done_though_nobody_waits(database: Database) -> None:
+    """A link that breaks cancels the wait, not the transaction: an answered notification is not sent again."""
+    go_on = threading.Event()
+    kept = await database.add_publication(publication())
+    told = await database.record(kept, [notification("Downloading")])
+    database._thread.submit(go_on.wait, 60)
+    async with asyncio.TaskGroup() as tasks:
+        settling = tasks.create_task(database.settle(told[0]))
+        await asyncio.sleep(0)
+        settling.cancel()
+        await asyncio.wait([settling])
+        assert settling.cancelled()
+        go_on.set()
+    assert (await database.load()).outbox == ()
 
 
 async def test_a_closed_one_is_a_storage_error(path: Path) -> None:
