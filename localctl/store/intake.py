@@ -166,8 +166,10 @@ class Intake:
         self._sha256.update(block)
 
 
-def digest_file(path: Path) -> Digests:
-    """Hash a whole file; blocks, so it belongs into a worker thread. Raises FileNotFoundError or StorageError."""
+def digest_file(path: Path, given_up: Callable[[], bool] = lambda: False) -> Digests:
+    """Hash a whole file; blocks, so it belongs into a worker thread. Raises FileNotFoundError or StorageError, the
+    latter also once ``given_up`` says that nobody waits for it any more.
+    """
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     try:
         descriptor = os.open(path, os.O_RDONLY | _NO_TRAPS)
@@ -176,6 +178,8 @@ def digest_file(path: Path) -> Digests:
                 md5.update(block)
                 sha256.update(block)
                 size += len(block)
+                if given_up():
+                    raise InterruptedError("nobody waits for it any more")
         finally:
             os.close(descriptor)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ cancellation comes between none of them.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -74,18 +75,25 @@ class Shelf:
         return await unbroken(steps, f"publishing {record.checksum}")
 
     async def digest(self, publication: Publication) -> Digests | None:
-        """What a file verified before a restart is now, wherever the kill left it; None where it is gone."""
+        """What a file verified before a restart is now, wherever the kill left it; None where it is gone.
+
+        Raises StorageError.
+        """
+        given_up = threading.Event()
 
         def work() -> Digests | None:
             named = self._files.published(publication.checksum, publication.name)
             for path in (self._files.partial(publication.id), named):
                 try:
-                    return digest_file(path)
+                    return digest_file(path, given_up.is_set)
                 except FileNotFoundError:
                     continue
             return None
 
-        return await self._run(work)
+        try:
+            return await self._run(work)
+        finally:
+            given_up.set()  # a stop must not wait for gigabytes to be hashed
 
     async def discard(self, publication: Publication) -> None:
         """Throw away what was collected for a publication, and what was renamed but never published."""

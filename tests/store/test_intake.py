@@ -364,6 +364,15 @@ def test_a_file_is_hashed_whole(path: Path) -> None:
         assert digest_file(path) == digests_of(body_of(size))
 
 
+def test_hashing_is_given_up_between_two_blocks(path: Path) -> None:
+    """A stop must not wait for gigabytes: not one block more is read."""
+    path.write_bytes(bytes(4 * BLOCK))
+    asked = iter([False, True])
+    with patch.object(os, "read", wraps=os.read) as read, pytest.raises(StorageError, match="nobody waits"):
+        digest_file(path, lambda: next(asked))
+    assert read.call_count == 2
+
+
 def test_hashing_what_is_missing_says_so(path: Path) -> None:
     """Missing is one thing, unreadable another."""
     with pytest.raises(FileNotFoundError):
