@@ -2,89 +2,30 @@
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from localctl.errors import NotPublished, StorageError
-from localctl.metrics import Metrics
-from localctl.store.catalogue import Catalogue, PublishedFile, Withdrawal
+from localctl.errors import StorageError
+from localctl.store.catalogue import PublishedFile, Withdrawal
 from localctl.store.database import Database
 from localctl.store.files import FirmwareFiles
-from localctl.store.intake import Digests, digest_file
+from localctl.store.intake import BLOCK, Digests, digest_file
 from localctl.store.records import ENDED, FileRecord, Publication, Snapshot, State
-from localctl.store.shelf import Shelf
 from tests.store.samples import BODY, CHECKSUM, NOW, file_record, file_size_limit, got, notification, publication, put
+from tests.store.stores import ON_DISK, Store, started
 from tests.store.traced import placed
 
 OTHER = "0" * 32
-
-
-@dataclass(frozen=True)
-class Store:
-    """A store after a start, as the daemon makes it."""
-
-    database: Database
-    files: FirmwareFiles
-    catalogue: Catalogue
-    shelf: Shelf
-    metrics: Metrics
-    snapshot: Snapshot
-
-    async def verified(self, checksum: str = CHECKSUM) -> Publication:
-        """A publication whose bytes are collected and verified."""
-        kept = await self.database.add_publication(publication(checksum=checksum))
-        put(self.files.partial(kept.id), BODY)
-        kept = replace(kept, state=State.VERIFIED)
-        await self.database.record(kept)
-        return kept
-
-    async def published(self) -> Publication:
-        """BODY, published."""
-        kept = await self.verified()
-        await self.shelf.rename(kept)
-        done = replace(kept, state=State.PUBLISHED)
-        await self.shelf.add(done, file_record(), [notification("Published")])
-        return done
-
-    def on_disk(self) -> set[str]:
-        """What lies in the two folders."""
-        both = [self.files.root / "firmware", self.files.root / "partial"]
-        return {str(each.relative_to(self.files.root)) for folder in both for each in folder.rglob("*")}
-
-    def value(self, name: str, **labels: str) -> float | None:
-        """A metric's value."""
-        return self.metrics.registry.get_sample_value(f"localctl_{name}", labels)
-
-    def is_lent(self) -> bool:
-        """Whether a station gets BODY."""
-        try:
-            self.catalogue.end(self.catalogue.lend(CHECKSUM, "fw.bin", "http", "192.0.2.1", NOW))
-        except NotPublished:
-            return False
-        return True
-
-
-@asynccontextmanager
-async def started(state_dir: Path) -> AsyncIterator[Store]:
-    """Start on what is there; stop at the end."""
-    files, catalogue, metrics = FirmwareFiles(state_dir), Catalogue(10), Metrics(CollectorRegistry(), "0")
-    files.prepare()
-    with ThreadPoolExecutor(2) as threads:
-        database = await Database.open(state_dir / "localctl.db")
-        try:
-            snapshot = await database.load()
-            shelf = Shelf(database, files, catalogue, threads, metrics)
-            await shelf.recover(snapshot)
-            yield Store(database, files, catalogue, shelf, metrics, snapshot)
-        finally:
-            await database.close()
 
 
 @pytest.fixture
@@ -92,9 +33,6 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     """A new one."""
     async with started(tmp_path) as made:
         yield made
-
-
-ON_DISK = {f"firmware/{CHECKSUM}", f"firmware/{CHECKSUM}/fw.bin"}
 
 
 async def test_a_file_is_lent_from_add_to_withdraw(store: Store) -> None:
@@ -232,6 +170,32 @@ async def test_digests_of_what_a_kill_left(store: Store) -> None:
     assert cut.md5 != CHECKSUM
     await store.shelf.discard(kept)
     assert await store.shelf.digest(kept) is None
+
+
+async def test_a_stop_does_not_wait_for_hashing(store: Store) -> None:
+    """A restart hashes gigabytes on a slow card: cancelled, it is over with the block that is being read."""
+    kept = await store.verified()
+    put(store.files.partial(kept.id), bytes(8 * BLOCK))
+    loop, begun, go_on, reads = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), count()
+    read = os.read
+
+    def slowly(descriptor: int, size: int) -> bytes:
+        if size == BLOCK:
+            next(reads)
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait(60)
+        return read(descriptor, size)
+
+    with patch.object(os, "read", slowly):
+        async with asyncio.TaskGroup() as tasks:
+            hashing = tasks.create_task(store.shelf.digest(kept))
+            await begun.wait()
+            hashing.cancel()
+            await asyncio.wait([hashing])
+            go_on.set()
+        await store.shelf.discard(kept)
+        await asyncio.to_thread(store.threads.shutdown)
+    assert next(reads) == 1
 
 
 @pytest.mark.parametrize("state", [State.DOWNLOAD_FAILED, State.INVALID_CHECKSUM, State.PUBLISH_FAILED])
@@ -410,6 +374,26 @@ async def test_a_disk_that_cannot_be_read_does_not_hinder_the_start(
         "what a stop in mid-work left behind stays on the disk",
         "a published file is not served until the next start",
     ]
+
+
+def test_a_full_disk_hinders_neither_the_start_nor_what_is_published(tmp_path: Path) -> None:
+    """Row 5, on a file system of 512 KiB: each failure is said, nothing is lost, and room makes it good."""
+    confined = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*confined, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here without being root")
+    mounted = 'mount -t tmpfs -o size=512k tmpfs "$1" && exec "$2" -m tests.store.crowded "$1"'
+    command = [*confined, "sh", "-c", mounted, "sh", str(tmp_path), sys.executable]
+    root = Path(__file__).parents[2]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=120, check=False)
+    assert run.stdout.splitlines() == [
+        "started, lent: True",
+        "commit: failed commit",
+        "withdraw: failed commit",
+        "lent: True",
+        "write: done failed write",
+        "commit: done",
+        "knows: True",
+    ], run.stderr
 
 
 async def test_an_unlink_that_fails_is_made_up_for_at_the_next_start(tmp_path: Path) -> None:
