@@ -1,13 +1,14 @@
 """The controller's own connection to the CSMS. Edge: sockets and timers; what is sent and answered, the rules say.
 
-One task reads and answers, one sends. When either ends, the connection does, and the next one is dialled after the
-back-off (OCPP-J 5.3). What the CSMS has asked for is done to its end even where the connection is lost meanwhile: a
-publication that is on record must begin, a withdrawal must not stay half done.
+One task reads, one sends. When either ends, the connection does, and the next one is dialled after the back-off
+(OCPP-J 5.3). What the CSMS has asked for is done to its end even where the connection is lost meanwhile: a publication
+that is on record must begin, a withdrawal must not stay half done.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Final
 
 from websockets.exceptions import ConnectionClosed
 
@@ -25,6 +26,8 @@ from localctl.uplink.session import Backoff, Session
 __all__ = ["Clock", "Uplink"]
 
 log = logging.getLogger("localctl.uplink")
+
+MOST_REQUESTS: Final = 16  # taken from a CSMS that does not wait for our answers (4.1.1); more wait in its socket
 
 
 class Uplink:
@@ -51,10 +54,11 @@ class Uplink:
         self._clock = clock
         self._work: asyncio.TaskGroup
         self._answering = asyncio.Lock()
+        self._room = asyncio.Semaphore(MOST_REQUESTS)
         who = (controller.vendor_name, controller.model, controller.serial_number, dialler.software)
         means = Means(
             lambda reason: messages.boot_notification(reason, *who),
-            lambda notification: self._finish(self._settled(notification), "settle"),
+            self._settle_surely,
             self._count,
             settings.call_timeout_seconds,
             metrics,
@@ -139,7 +143,8 @@ class Uplink:
     async def _received(self, link: Link, text: str, handlers: Handlers) -> None:
         match frames.parse(text, link.version):
             case frames.Call() as call:
-                await self._finish(self._answer(link, call, handlers), f"answer to {call.action[:50]!a}")
+                await self._room.acquire()
+                self._begin(self._answer(link, call, handlers), f"answer to {call.action[:50]!a}")
             case frames.CallResult() | frames.CallError() as answer:
                 waiting = link.ledger.settle(answer.id)
                 if waiting is None or waiting.done():
@@ -150,26 +155,32 @@ class Uplink:
                 log.debug("ignored a message: %s", reason)
 
     async def _answer(self, link: Link, call: frames.Call, handlers: Handlers) -> None:
-        """Do what was asked, answer, then do what follows; one at a time."""
-        async with self._answering:
-            text, then = await _reply(link, call, handlers)
-            try:
-                await link.socket.send(text)
-            except ConnectionClosed:
-                log.warning("the connection ended before %a was answered", call.action[:50])
-            if then:
-                then()
+        """Do what was asked, answer, then do what follows; one at a time and in order, over all connections."""
+        try:
+            async with self._answering:
+                text, then = await _reply(link, call, handlers)
+                try:
+                    await link.socket.send(text)
+                except ConnectionClosed:
+                    log.warning("the connection ended before %a was answered", call.action[:50])
+                if then:
+                    then()
+        finally:
+            self._room.release()
 
-    async def _finish(self, work: Coroutine[None, None, None], name: str) -> None:
-        """Wait for ``work``, which goes on where the connection ends meanwhile."""
+    def _begin(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Start what goes on where the connection ends meanwhile."""
 
-        async def finished() -> None:
+        async def guarded() -> None:
             try:
                 await work
             except Exception:  # whatever it is, it ends neither the connection nor a relay
                 log.exception("%s failed by a fault of localctl", name)
 
-        await asyncio.shield(self._work.create_task(finished(), name=name))
+        return self._work.create_task(guarded(), name=name)
+
+    async def _settle_surely(self, notification: Notification) -> None:
+        await asyncio.shield(self._begin(self._settled(notification), "settling a notification"))
 
     async def _settled(self, notification: Notification) -> None:
         try:
