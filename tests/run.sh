@@ -24,6 +24,7 @@ busybox:busybox                 the same, as small stations do them: wget, ftpge
 lftp:lftp                       an FTP client that uses all that a server offers
 openssl:openssl                 certificates
 ip:iproute2                     a machine of one interface, or none, to find the LAN address of
+strace:strace                   kills and disk errors at chosen system calls
 promtool:prometheus:prometheus  reads our metrics as Prometheus does
 systemd-analyze:systemd         reads our unit file as systemd does
 EOF
