@@ -53,5 +53,3 @@ def start_logging(level: str, style: str, *handlers: logging.Handler, stream: Te
     root.handlers[:] = [writer, *handlers]
     root.setLevel(logging.WARNING)
     logging.getLogger("localctl").setLevel(level.upper())
-    for room in ("uplink", "relay"):  # a library's account of every frame, were it let
-        logging.getLogger(f"localctl.{room}.websockets").setLevel(logging.ERROR)

@@ -53,7 +53,6 @@ def test_levels() -> None:
     stream = _logged("text", "debug")
     logging.getLogger("localctl.uplink").debug("ours")
     logging.getLogger("aiohttp.access").info("theirs")
-    logging.getLogger("localctl.uplink.websockets").warning("each frame")
     assert [line.rpartition(": ")[2] for line in stream.getvalue().splitlines()] == ["ours"]
 
 
