@@ -284,6 +284,25 @@ async def test_all_that_wait_for_one_file_are_cancelled(origin: Origin, tmp_path
     assert len(origin.requests) == 1
 
 
+async def test_a_request_that_comes_in_meanwhile(origin: Origin, tmp_path: Path) -> None:
+    """L04: what was there is cancelled, what comes during it is not: it goes on to its end."""
+    async with mirror(tmp_path) as made:
+        location = origin.script("/fw.bin", LATER)
+        for request_id in range(6):
+            await made.publish(location, MD5, request_id)
+        await made.status("DownloadPaused", 0)
+        await made.status("DownloadScheduled", 5)
+        origin.script("/new.bin", Reply(BODY, stall_after=1))
+        async with asyncio.TaskGroup() as tasks:
+            withdrawal = tasks.create_task(made.publisher.withdraw(MD5), name="withdraw")
+            tasks.create_task(made.publish(origin.url + "/new.bin", MD5, 6), name="publish")
+        assert withdrawal.result() in {Withdrawal.LENT, Withdrawal.WITHDRAWN}
+        assert [each.request_id for each in (await made.kept()).publications] == [6]
+        origin.release()
+        assert (await made.ended(6))[-1] == "Published"
+        assert len(made.published()) == 1
+
+
 async def test_an_unknown_checksum(tmp_path: Path) -> None:
     """Faults, row 31: NoFirmware."""
     async with mirror(tmp_path) as made:

@@ -473,6 +473,16 @@ async def test_tls_where_there_is_none() -> None:
     assert "does not speak TLS" in str(fault)
 
 
+async def test_tls_that_never_comes_about() -> None:
+    """``connect_timeout_seconds`` limits the handshake as well."""
+    held = HeldPort()
+    with held.listening():  # the kernel accepts, and nobody says a word
+        fault, _ = await failed(f"https://127.0.0.1:{held.number}/fw.bin", connect_timeout_seconds=0.2)
+    held.close()
+    assert isinstance(fault, OriginFailed)
+    assert str(fault) == "the origin cannot be reached: it took too long to connect"
+
+
 @pytest.mark.parametrize("location", ["http://[::1/fw.bin", "http://127.0.0.1:99999/", "http://user:p@:80/", "/fw.bin"])
 async def test_a_location_that_is_no_url(location: str) -> None:
     """What got past the door, from an old database say, is refused in words and without a traceback."""
