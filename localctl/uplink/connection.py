@@ -55,22 +55,24 @@ class Uplink:
         self._work: asyncio.TaskGroup
         self._answering = asyncio.Lock()
         self._room = asyncio.Semaphore(MOST_REQUESTS)
-        who = (controller.vendor_name, controller.model, controller.serial_number, dialler.software)
-        means = Means(
-            lambda reason: messages.boot_notification(reason, *who),
-            self._settle_surely,
-            self._count,
-            settings.call_timeout_seconds,
-            metrics,
-            clock,
-        )
-        self._sender = Sender(self.session, outbox, means)
+        self._sender = Sender(self.session, outbox, self._means(controller))
         self._backoff = Backoff(
             settings.retry_backoff_wait_minimum_seconds,
             settings.retry_backoff_random_range_seconds,
             settings.retry_backoff_repeat_times,
         )
         self._count()
+
+    def _means(self, who: Controller) -> Means:
+        us = (who.vendor_name, who.model, who.serial_number, self._dialler.software)
+        return Means(
+            lambda reason: messages.boot_notification(reason, *us),
+            self._settle_surely,
+            self._count,
+            self._settings.call_timeout_seconds,
+            self._metrics,
+            self._clock,
+        )
 
     @property
     def is_ready(self) -> bool:
