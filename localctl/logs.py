@@ -28,6 +28,11 @@ class TextFormatter(logging.Formatter):
         """One record, with its traceback where it has one."""
         return redact(super().format(record))
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        """The record's line: a message of a peer's words stays one line."""
+        record.message = record.message.replace("\r", "\\r").replace("\n", "\\n")
+        return super().formatMessage(record)
+
 
 class JsonFormatter(logging.Formatter):
     """One object a line: time (Unix seconds), level, logger, message and, where there is one, exception."""

@@ -34,6 +34,13 @@ def test_text() -> None:
     assert stream.getvalue().endswith("Z WARNING localctl.mirror: no luck\n")
 
 
+def test_a_message_is_one_line() -> None:
+    """What a peer said cannot begin a line of its own."""
+    stream = _logged("text")
+    logging.getLogger("localctl.mirror").warning("%s", "a\nb\rc")
+    assert stream.getvalue().endswith(": a\\nb\\rc\n")
+
+
 def test_json() -> None:
     """One object a line, tracebacks within it."""
     stream = _logged("json")

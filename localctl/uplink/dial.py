@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -111,6 +112,8 @@ def _failure(fault: Exception, now: float) -> tuple[str, str]:
             named = "dns", "csms.url does not name a host that could exist"
         case TimeoutError():
             named = "timeout", "the CSMS did not answer in time"
+        case OSError(errno=int(number)):  # asyncio's own words are for programmers
+            named = "refused", f"the CSMS cannot be reached: {os.strerror(number)}"
         case _:
             named = "refused", f"the CSMS cannot be reached: {fault}"
     return named

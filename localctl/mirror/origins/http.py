@@ -194,9 +194,10 @@ def _is_delimited(response: aiohttp.ClientResponse) -> bool:
 def _validator(headers: CIMultiDictProxy[str]) -> str:
     """A strong ETag, else Last-Modified where the length is known (RFC 9110 §13.1.5), else nothing."""
     etag = headers.get("ETag", "")
-    if etag.startswith('"'):
+    if etag.startswith('"') and etag.isascii():  # other bytes are allowed, and could neither be kept nor sent again
         return etag
-    return headers.get("Last-Modified", "") if "Content-Length" in headers else ""
+    modified = headers.get("Last-Modified", "") if "Content-Length" in headers else ""
+    return modified if modified.isascii() else ""
 
 
 def _continued(headers: CIMultiDictProxy[str], resume: Resume) -> Resume | None:

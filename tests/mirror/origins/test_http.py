@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import pytest
 import trustme
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from localctl.config import Firmware
 from localctl.errors import FetchError, OriginFailed, OriginRefused
-from localctl.mirror.origins.http import MAX_REDIRECTS, HttpOrigin
+from localctl.mirror.origins.http import MAX_REDIRECTS, HttpOrigin, _validator
 from localctl.store.records import Resume
 from localctl.tls import client_context
 from tests.actors.greeter import listening, plain
@@ -500,3 +501,10 @@ async def test_what_the_sink_raises_ends_the_fetch(origin: Origin) -> None:
     async with client() as made:
         with pytest.raises(OriginRefused, match="too many"):
             await made.fetch(origin.script("/fw.bin", Reply(BODY)), START, Full())
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
+def test_a_validator_that_could_not_be_kept(name: str) -> None:
+    """RFC 9110 §8.8.3 allows bytes above ASCII in an ETag: such a file is fetched, and never resumed."""
+    value = '"caf\udce9"' if name == "ETag" else "Lundi\udce9"
+    assert _validator(CIMultiDictProxy(CIMultiDict({name: value, "Content-Length": "1"}))) == ""
