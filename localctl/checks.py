@@ -93,9 +93,9 @@ def _state(config: Config) -> Iterator[Check]:
     yield Check("ok", f"{what} is writable" if nearest == path else f"{what} can be made")
     room = usage.free - config.firmware.min_free_space
     if room <= 0:
-        yield Check(
-            "FAIL", f"{what}: {_size(usage.free)} free, firmware.min_free_space is not", "Make room on the disk."
-        )
+        kept = f"firmware.min_free_space asks for {_size(config.firmware.min_free_space)}"
+        advice = "Make room on the disk: until then no firmware is fetched; stations are relayed all the same."
+        yield Check("FAIL", f"{what}: {_size(usage.free)} free, {kept}", advice)
     else:
         yield Check("ok", f"{what}: {_size(usage.free)} free, for files of up to {_size(room)} together")
 

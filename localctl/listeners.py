@@ -87,6 +87,9 @@ class Listeners:
     async def _write(self) -> None:
         path = Path(self._config.controller.state_dir) / FILE
         draft = path.with_suffix(".new")
-        async with aiofiles.open(draft, "w") as file:
-            await file.write(json.dumps({name: str(address) for name, address in self.addresses.items()}))
-        await aiofiles.os.replace(draft, path)
+        try:
+            async with aiofiles.open(draft, "w") as file:
+                await file.write(json.dumps({name: str(address) for name, address in self.addresses.items()}))
+            await aiofiles.os.replace(draft, path)
+        except OSError as fault:  # a full disk: stations are relayed all the same
+            log.warning("%s cannot be written: %s; make room on the disk", path, fault.strerror)

@@ -57,6 +57,14 @@ async def test_only_what_is_configured(tmp_path: Path) -> None:
         assert listeners.door is None
 
 
+async def test_a_disk_that_takes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 5: where the addresses cannot be written down, the listeners serve all the same, and it is said."""
+    (tmp_path / "listeners.new").mkdir()
+    async with opened(tmp_path, ALL) as listeners:
+        assert set(listeners.addresses) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
+    assert "listeners.json cannot be written" in caplog.text
+
+
 async def test_uris(tmp_path: Path) -> None:
     """L03.FR.03, FR.04: a URI for each listener under [publish], http before ftp, on the address bound to."""
     async with opened(tmp_path, ALL) as listeners:
