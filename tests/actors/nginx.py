@@ -87,6 +87,11 @@ class Nginx:
         """What the path of a file is appended to, after a slash."""
         return f"{self.scheme}://127.0.0.1:{self._port.number}"
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
