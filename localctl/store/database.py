@@ -181,7 +181,7 @@ class Database:
 def _open(path: Path) -> sqlite3.Connection:
     try:
         _make(path)
-        connection = sqlite3.connect(path, _LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _migrate(connection, path)
         except BaseException:
