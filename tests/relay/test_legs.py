@@ -94,7 +94,7 @@ async def test_a_half_open_station_is_noticed(
         assert csms.close_code == 1001
         assert leg.lost.done()
         await house.gone()
-        assert house.value("station_disconnects_total", reason="timeout") == 1
+        await until(lambda: house.value("station_disconnects_total", reason="timeout") == 1)
 
 
 async def test_a_reset_ends_the_other_side_at_once(peer: Peer, open_house: OpenHouse) -> None:
