@@ -33,8 +33,9 @@ from localctl.pulse import Pulse
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
 from localctl.store.files import FirmwareFiles
+from localctl.store.inspector import Inspector
 from localctl.store.rebuild import open_or_rebuild
-from localctl.store.records import Snapshot
+from localctl.store.records import FileRecord, Snapshot
 from localctl.store.shelf import Shelf
 from localctl.systemd import Notifier
 from localctl.tls import client_context
@@ -58,11 +59,12 @@ class _Stopped(Exception):  # not an error: how the task group is told to end
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What lasts, and the threads that wait for the disk."""
+    """What lasts, the threads that wait for the disk, and what was found damaged at the start."""
 
     database: Database
     shelf: Shelf
     threads: ThreadPoolExecutor
+    damaged: tuple[FileRecord, ...]
 
 
 class Daemon:
@@ -95,8 +97,8 @@ class Daemon:
             stack.push_async_callback(database.close)
             snapshot = await database.load()
             shelf = Shelf(database, self._files, self._catalogue, threads, self._metrics)
-            await shelf.recover(snapshot)
-            await self._live(stack, Storage(database, shelf, threads), snapshot)
+            damaged = await shelf.recover(snapshot)
+            await self._live(stack, Storage(database, shelf, threads, damaged), snapshot)
         log.info("stopped")
 
     def _lock(self, stack: AsyncExitStack) -> None:
@@ -129,6 +131,7 @@ class Daemon:
                 await self._listeners.open(self._views(rooms))
                 tasks.create_task(self._watch_database(storage.database), name="database")
                 self._go(tasks, rooms, snapshot)
+                self._look_after_files(tasks, storage, publisher)
                 await self._stop.wait()
                 log.info("stopping: transfers get up to %.0f s", GRACE_SECONDS)
                 self._notifier.stopping()
@@ -157,6 +160,14 @@ class Daemon:
         publisher.go_on(snapshot.publications)
         self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
         log.info("localctl %s is ready for stations", VERSION)
+
+    def _look_after_files(self, tasks: asyncio.TaskGroup, storage: Storage, publisher: Publisher) -> None:
+        """What was missing at the start is fetched again; the rest is read, slowly, from now on."""
+        for record in storage.damaged:
+            tasks.create_task(publisher.repair(record.checksum), name=f"repair of {record.checksum}")
+        parts = (self._catalogue, storage.threads, self._metrics)
+        inspector = Inspector(self._config.firmware, *parts, publisher.repair, time.monotonic)
+        tasks.create_task(inspector.run(), name="inspection")
 
     def _uplink(self, outbox: Outbox, storage: Storage) -> Uplink:
         csms, controller = self._config.csms, self._config.controller

@@ -1,8 +1,8 @@
 """What must last, in one SQLite file: publications, published files, notifications that wait for the CSMS.
 
 WAL and synchronous=FULL: what a method has returned from survives a power cut. One worker thread owns the connection
-and runs one transaction at a time; the main loop only waits. A change of state and the notification that reports it are one
-transaction (``design.md``, State that lasts), so that neither is ever without the other.
+and runs one transaction at a time; the main loop only waits. A change of state and the notification that reports it
+are one transaction (``design.md``, State that lasts), so that neither is ever without the other.
 """
 
 import asyncio
@@ -112,15 +112,33 @@ class Database:
         """Keep a new publication, forget what is too old to matter; the publication with its id."""
 
         def work(cursor: sqlite3.Cursor) -> Publication:
-            cursor.execute(
-                "INSERT INTO publications (request_id, location, checksum, name, retries, interval, created_at, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (new.request_id, new.location, new.checksum, new.name, new.retries, new.interval, new.created_at,
-                 new.state.value),
-            )  # fmt: skip
-            kept = replace(new, id=cursor.lastrowid or 0)
+            kept = _insert_publication(cursor, new)
             cursor.execute("DELETE FROM publications WHERE ended AND id <= ?", (kept.id - REMEMBERED,))
             return kept
+
+        return await self._run(work)
+
+    async def condemn(
+        self, new: Publication, notifications: Iterable[Notification]
+    ) -> tuple[Publication, tuple[Notification, ...]]:
+        """Forget a published file in favour of the publication that replaces it, and keep what reports it, as one.
+
+        Returns both with their ids.
+        """
+
+        def work(cursor: sqlite3.Cursor) -> tuple[Publication, tuple[Notification, ...]]:
+            cursor.execute("DELETE FROM files WHERE checksum = ?", (new.checksum,))
+            kept = _insert_publication(cursor, new)
+            return kept, tuple(_insert(cursor, notification) for notification in notifications)
+
+        return await self._run(work)
+
+    async def file(self, checksum: str) -> FileRecord | None:
+        """What is on record under ``checksum``."""
+
+        def work(cursor: sqlite3.Cursor) -> FileRecord | None:
+            row = cursor.execute("SELECT * FROM files WHERE checksum = ?", (checksum,)).fetchone()
+            return FileRecord(*row) if row else None
 
         return await self._run(work)
 
@@ -182,7 +200,7 @@ class Database:
 def _load(cursor: sqlite3.Cursor) -> Snapshot:
     publications = cursor.execute(
         "SELECT id, request_id, location, checksum, name, retries, interval, created_at, state, failures, restarted,"
-        " resume_offset, resume_total, resume_validator FROM publications WHERE NOT ended ORDER BY id"
+        " resume_offset, resume_total, resume_validator, repair FROM publications WHERE NOT ended ORDER BY id"
     ).fetchall()
     files = cursor.execute("SELECT * FROM files ORDER BY published_at").fetchall()
     outbox = cursor.execute("SELECT * FROM outbox ORDER BY id").fetchall()
@@ -196,15 +214,25 @@ def _load(cursor: sqlite3.Cursor) -> Snapshot:
 
 
 def _publication(*row: Any) -> Publication:
-    values = (*row[:8], State(row[8]), row[9], bool(row[10]), Resume(*row[11:]))
+    values = (*row[:8], State(row[8]), row[9], bool(row[10]), Resume(*row[11:14]), bool(row[14]))
     return Publication(*values)
 
 
 def _insert_file(cursor: sqlite3.Cursor, file: FileRecord) -> None:
     cursor.execute(
-        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
-        (file.checksum, file.name, file.size, file.sha256, file.location, file.published_at),
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (file.checksum, file.name, file.size, file.sha256, file.location, file.published_at, file.request_id),
     )
+
+
+def _insert_publication(cursor: sqlite3.Cursor, new: Publication) -> Publication:
+    cursor.execute(
+        "INSERT INTO publications (request_id, location, checksum, name, retries, interval, created_at, state, repair,"
+        " ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (new.request_id, new.location, new.checksum, new.name, new.retries, new.interval, new.created_at,
+         new.state.value, new.repair, new.state in ENDED),
+    )  # fmt: skip
+    return replace(new, id=cursor.lastrowid or 0)
 
 
 def _insert(cursor: sqlite3.Cursor, new: Notification) -> Notification:

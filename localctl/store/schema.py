@@ -34,6 +34,12 @@ MIGRATIONS: Final = (
     CREATE TABLE last_sent (
         only INTEGER PRIMARY KEY CHECK (only = 0), request_id INTEGER NOT NULL, status TEXT NOT NULL);
     """,
+    """
+    ALTER TABLE files ADD COLUMN request_id INTEGER NOT NULL DEFAULT -4611686018427387904;
+    UPDATE files SET request_id = publications.request_id FROM publications
+        WHERE publications.checksum = files.checksum AND publications.state = 'published';
+    ALTER TABLE publications ADD COLUMN repair INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 _WRITABLE: Final = "localctl must be able to write it and its folder"

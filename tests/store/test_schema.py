@@ -10,6 +10,7 @@ import pytest
 from localctl.errors import DatabaseTooNew, StateError
 from localctl.store.database import Database
 from localctl.store.intake import digest_file
+from localctl.store.records import NOBODY
 from localctl.store.schema import MIGRATIONS
 
 
@@ -79,3 +80,19 @@ async def test_what_cannot_be_opened_is_said_with_advice(make: Callable[[Path], 
         await Database.open(bad)
     assert str(caught.value).startswith(f"{bad}: ")
     assert advice in str(caught.value)
+
+
+async def test_what_the_first_version_kept_goes_on(path: Path) -> None:
+    """A file that it published is of the request that it was published for, if that is still known."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1")
+        raw.execute(
+            "INSERT INTO publications (request_id, location, checksum, name, retries, created_at, state, ended)"
+            " VALUES (7, '', 'a', 'fw.bin', 3, 1.0, 'published', 1)"
+        )
+        for checksum in ("a", "b"):
+            raw.execute("INSERT INTO files VALUES (?, 'fw.bin', 1, 'c', 'http://example.com/fw.bin', 1.0)", checksum)
+        raw.commit()
+    database = await Database.open(path)
+    assert {each.checksum: each.request_id for each in (await database.load()).files} == {"a": 7, "b": NOBODY}
+    await database.close()
