@@ -21,7 +21,7 @@ from typing import Final
 
 from localctl.admin.api import Views
 from localctl.config import Config
-from localctl.errors import LocalctlError, StateError, StorageError
+from localctl.errors import DatabaseDamaged, LocalctlError, StateError, StorageError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
 from localctl.mirror.download import Downloading
@@ -33,7 +33,9 @@ from localctl.pulse import Pulse
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
 from localctl.store.files import FirmwareFiles
-from localctl.store.records import Snapshot
+from localctl.store.inspector import Inspector
+from localctl.store.rebuild import open_or_rebuild
+from localctl.store.records import FileRecord, Snapshot
 from localctl.store.shelf import Shelf
 from localctl.systemd import Notifier
 from localctl.tls import client_context
@@ -46,6 +48,7 @@ log = logging.getLogger("localctl.daemon")
 
 GRACE_SECONDS: Final = 20.0  # what transfers under way get at a stop
 SPACE_SECONDS: Final = 30.0
+DATABASE: Final = "localctl.db"
 VERSION: Final = version("localctl")
 SOFTWARE: Final = f"localctl/{VERSION}"
 
@@ -56,11 +59,12 @@ class _Stopped(Exception):  # not an error: how the task group is told to end
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What lasts, and the threads that wait for the disk."""
+    """What lasts, the threads that wait for the disk, and what was found damaged at the start."""
 
     database: Database
     shelf: Shelf
     threads: ThreadPoolExecutor
+    damaged: tuple[FileRecord, ...]
 
 
 class Daemon:
@@ -89,12 +93,12 @@ class Daemon:
             threads = ThreadPoolExecutor(self._config.firmware.max_concurrent_downloads + 2, thread_name_prefix="disk")
             stack.callback(threads.shutdown)
             await loop.run_in_executor(threads, self._files.prepare)
-            database = await Database.open(self._state_dir / "localctl.db")
+            database = await open_or_rebuild(self._state_dir / DATABASE, self._files, threads, time.time)
             stack.push_async_callback(database.close)
             snapshot = await database.load()
             shelf = Shelf(database, self._files, self._catalogue, threads, self._metrics)
-            await shelf.recover(snapshot)
-            await self._live(stack, Storage(database, shelf, threads), snapshot)
+            damaged = await shelf.recover(snapshot)
+            await self._live(stack, Storage(database, shelf, threads, damaged), snapshot)
         log.info("stopped")
 
     def _lock(self, stack: AsyncExitStack) -> None:
@@ -125,7 +129,9 @@ class Daemon:
                 rooms = self._rooms(uplink, outbox, publisher)
                 stack.push_async_callback(self._listeners.close, 0)  # where starting fails half-way
                 await self._listeners.open(self._views(rooms))
+                tasks.create_task(self._watch_database(storage.database), name="database")
                 self._go(tasks, rooms, snapshot)
+                self._look_after_files(tasks, storage, publisher)
                 await self._stop.wait()
                 log.info("stopping: transfers get up to %.0f s", GRACE_SECONDS)
                 self._notifier.stopping()
@@ -154,6 +160,14 @@ class Daemon:
         publisher.go_on(snapshot.publications)
         self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
         log.info("localctl %s is ready for stations", VERSION)
+
+    def _look_after_files(self, tasks: asyncio.TaskGroup, storage: Storage, publisher: Publisher) -> None:
+        """What was missing at the start is fetched again; the rest is read, slowly, from now on."""
+        for record in storage.damaged:
+            tasks.create_task(publisher.repair(record.checksum), name=f"repair of {record.checksum}")
+        parts = (self._catalogue, storage.threads, self._metrics)
+        inspector = Inspector(self._config.firmware, *parts, publisher.repair, time.monotonic)
+        tasks.create_task(inspector.run(), name="inspection")
 
     def _uplink(self, outbox: Outbox, storage: Storage) -> Uplink:
         csms, controller = self._config.csms, self._config.controller
@@ -204,6 +218,11 @@ class Daemon:
                 self._metrics.storage_free.set(free)
                 self._metrics.storage_size.set(size)
             await asyncio.sleep(SPACE_SECONDS)
+
+    async def _watch_database(self, database: Database) -> None:
+        """Raise DatabaseDamaged once it is: the next start makes it anew."""
+        await database.damaged.wait()
+        raise DatabaseDamaged(str(self._state_dir / DATABASE), "localctl must be started again, which makes it anew")
 
     async def _feed_watchdog(self, rooms: Rooms, interval: float) -> None:
         """Only while every loop turns: systemd restarts a daemon that hangs."""

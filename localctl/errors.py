@@ -7,7 +7,8 @@
     ├── NotRunning                  exit status 3: no daemon answers
     ├── ListenError                 an address that cannot be bound
     ├── StateError                  the state directory or its database
-    │   └── DatabaseTooNew          written by a later version
+    │   ├── DatabaseTooNew          written by a later version
+    │   └── DatabaseDamaged         not what was written
     ├── StorageError                a read, write, fsync, rename or unlink that failed
     ├── IllegalStep                 ours: a state machine was asked for a step that its table lacks
     ├── OcppFault                   the CSMS's: answered with CALLERROR
@@ -83,6 +84,13 @@ class DatabaseTooNew(StateError):
         )
         self.found = found
         self.known = known
+
+
+class DatabaseDamaged(StateError):
+    """The database is not what was written: no SQLite file, cut, or with pages overwritten."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(path, f"the database is damaged: {cause}")
 
 
 class StorageError(LocalctlError):

@@ -127,6 +127,8 @@ class Firmware(Section):
     download_window: Annotated[str, Field(description='"HH:MM-HH:MM", local time, or empty')] = ""
     allowed_origins: Annotated[tuple[str, ...], Field(description="a list of host globs; empty: any public one")] = ()
     ca_file: FilePath = ""
+    integrity_rate: PositiveSize = 4 * 2**20
+    integrity_interval_seconds: PositiveSeconds = 86400
 
 
 class PublishHttp(Section):

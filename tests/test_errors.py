@@ -10,6 +10,7 @@ from localctl.errors import (
     CallRefused,
     CallTimedOut,
     ConfigurationError,
+    DatabaseDamaged,
     DatabaseTooNew,
     IllegalStep,
     LinkFailed,
@@ -33,6 +34,9 @@ SENTENCES: dict[LocalctlError, str] = {
         "publish.http: cannot listen on 0.0.0.0:80: Permission denied"
     ),
     StateError("/var/lib/localctl", "is no folder"): "/var/lib/localctl: is no folder",
+    DatabaseDamaged("/var/lib/localctl/localctl.db", "it was cut"): (
+        "/var/lib/localctl/localctl.db: the database is damaged: it was cut"
+    ),
     StorageError("fsync", "/var/lib/localctl/x", OSError(5, "Input/output error")): (
         "fsync of /var/lib/localctl/x failed: [Errno 5] Input/output error"
     ),

@@ -28,6 +28,7 @@ from localctl.mirror.publication import (
     StoringFailed,
     step,
 )
+from localctl.mirror.repair import reported
 from localctl.mirror.retry import delay
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
@@ -207,6 +208,7 @@ class Job:
     async def _step(self, event: Event, keep: Keep) -> None:
         """One step: it is kept together with its notifications, then they may go out, then what is not needed goes."""
         changed, effects = step(self.publication, event)
+        effects = reported(changed, effects)
         due = [self._notification(changed, effect) for effect in effects if isinstance(effect, Notify)]
         kept = await keep(changed, due)
         self.publication = changed
@@ -235,7 +237,9 @@ class Job:
 
     def _file(self, digests: Digests) -> FileRecord:
         of = self.publication
-        return FileRecord(of.checksum, of.name, digests.size, digests.sha256, of.location, self._shop.now())
+        return FileRecord(
+            of.checksum, of.name, digests.size, digests.sha256, of.location, self._shop.now(), of.request_id
+        )
 
     def _count(self, fault: Exception) -> None:
         if isinstance(fault, StorageError):
@@ -245,4 +249,14 @@ class Job:
         for each in due:
             log.info("publication %d: %s", each.request_id, " ".join((each.status, *each.location)))
         if self.is_over:
-            self._metrics.publish_results.labels(due[-1].status if due else "cancelled").inc()
+            self._metrics.publish_results.labels(due[-1].status if due else self._unreported()).inc()
+
+    def _unreported(self) -> str:
+        """How it ended, where the CSMS is not told: cancelled, or a repair."""
+        match self.publication.state:
+            case State.PUBLISHED:
+                return "Published"
+            case State.CANCELLED:
+                return "cancelled"
+            case _:
+                return "PublishFailed"

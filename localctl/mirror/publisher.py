@@ -11,11 +11,13 @@ from localctl.errors import StorageError
 from localctl.metrics import PUBLICATION_STATES
 from localctl.mirror.admission import Refusal, redacted, refusal
 from localctl.mirror.job import Job, Workshop
+from localctl.mirror.publication import Notify
+from localctl.mirror.repair import repairing
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
 from localctl.store.names import safe_name
-from localctl.store.records import Publication
+from localctl.store.records import ENDED, FileRecord, Notification, Publication
 
 log = logging.getLogger("localctl.mirror")
 
@@ -70,6 +72,30 @@ class Publisher:
         log.info("unpublish %s: %s", checksum, verdict.value)
         return verdict
 
+    async def repair(self, checksum: str) -> None:
+        """A published file was found damaged: take it away and fetch it again, if its origin is known."""
+        try:
+            async with self._lock(checksum):  # whoever holds it may be publishing it afresh
+                record = await self._shop.database.file(checksum)
+                if record is not None and self._shop.catalogue.find(checksum) is None:
+                    await self._replace(record)
+        except StorageError as fault:
+            self._metrics.storage_errors.labels(fault.operation).inc()
+            log.error("%s was damaged, and is not fetched again before the next start: %s", checksum, fault)
+
+    async def _replace(self, record: FileRecord) -> None:
+        now = self._shop.now()
+        fetching, effects = repairing(record, self._settings.retries, now)
+        due = [Notification(0, record.request_id, each.status, (), now) for each in effects if isinstance(each, Notify)]
+        kept, told = await self._shop.shelf.condemn(fetching, due)
+        self._shop.notify(told)
+        if kept.state in ENDED:
+            log.error("%s was damaged and cannot be fetched again: publish it again", record.checksum)
+            self._metrics.publish_results.labels("PublishFailed").inc()
+        else:
+            log.warning("%s was damaged, and is fetched again from %s", record.checksum, redacted(record.location))
+            self._start(kept)
+
     async def _withdraw(self, checksum: str) -> Withdrawal:
         alike = self._of(checksum)
         async with AsyncExitStack() as held:
@@ -81,7 +107,9 @@ class Publisher:
             await self._cancel(waiting)
         if self._of(checksum):
             return Withdrawal.LENT  # a request that came in meanwhile is at work on it
-        async with self._lock(checksum):  # held at most by one that has ended and tidies up
+        async with self._lock(checksum):  # held at most by one that has ended and tidies up, or begins a repair
+            if self._of(checksum):
+                return Withdrawal.LENT
             verdict = await self._shop.shelf.withdraw(checksum)
         return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and waiting else verdict
 

@@ -1,16 +1,15 @@
 """What must last, in one SQLite file: publications, published files, notifications that wait for the CSMS.
 
-WAL and synchronous=FULL: what a method has returned from survives a power cut. The lock is exclusive, so that SQLite
-keeps the WAL's index in memory: a mapped file of it could not be made on a full disk, and would kill us on a failing
-one. One worker thread owns the connection and runs one transaction at a time; the main loop only waits. A change of
-state and the notification that reports it are one transaction (``design.md``, State that lasts), so that neither is
-ever without the other.
+WAL and synchronous=FULL: what a method has returned from survives a power cut. One worker thread owns the connection
+and runs one transaction at a time; the main loop only waits. A change of state and the notification that reports it
+are one transaction (``design.md``, State that lasts), so that neither is ever without the other.
 """
 
 import asyncio
 import json
+import logging
 import sqlite3
-import stat
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,57 +17,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from localctl.errors import DatabaseTooNew, StateError, StorageError
+from localctl.errors import StateError, StorageError
 from localctl.store.records import ENDED, FileRecord, LastSent, Notification, Publication, Resume, Snapshot, State
+from localctl.store.schema import open_file
+from localctl.store.soundness import is_damage, set_aside
 from localctl.store.unbroken import see_out
 
+log = logging.getLogger("localctl.store")
 Result = TypeVar("Result")
 REMEMBERED: Final = 1000  # requestIds, for DuplicateRequestId
 REMEMBERED_SECONDS: Final = 90 * 86400.0
-_LOCKED_SECONDS: Final = 1.0  # who else could hold the lock would hold it long
-
-MIGRATIONS: Final = (
-    """
-    CREATE TABLE publications (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, request_id INTEGER NOT NULL, location TEXT NOT NULL,
-        checksum TEXT NOT NULL, name TEXT NOT NULL, retries INTEGER NOT NULL, interval REAL, created_at REAL NOT NULL,
-        state TEXT NOT NULL, failures INTEGER NOT NULL DEFAULT 0, restarted INTEGER NOT NULL DEFAULT 0,
-        resume_offset INTEGER NOT NULL DEFAULT 0, resume_total INTEGER, resume_validator TEXT NOT NULL DEFAULT '',
-        ended INTEGER NOT NULL DEFAULT 0);
-    CREATE INDEX publications_by_request ON publications (request_id);
-    CREATE TABLE files (
-        checksum TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
-        location TEXT NOT NULL, published_at REAL NOT NULL);
-    CREATE TABLE outbox (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, request_id INTEGER NOT NULL, status TEXT NOT NULL,
-        location TEXT NOT NULL, created_at REAL NOT NULL);
-    CREATE TABLE last_sent (
-        only INTEGER PRIMARY KEY CHECK (only = 0), request_id INTEGER NOT NULL, status TEXT NOT NULL);
-    """,
-)
-
-_WRITABLE: Final = "localctl must be able to write it and its folder"
-_ADVICE: Final = {
-    sqlite3.SQLITE_BUSY: "another program is using it; end that first",
-    sqlite3.SQLITE_FULL: "make room on the disk",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; move it away to begin anew, and publish again what stations need",
-    sqlite3.SQLITE_NOTADB: "it is no database of localctl; move it away to begin anew",
-}
 
 
 class Database:
-    """The file; ``open`` makes one, ``close`` ends its thread."""
+    """The file; ``open`` makes one, ``close`` ends its thread. ``damaged`` is set when it turns out to be no more what
+    was written: it is set aside then, each transaction fails, and only a new start helps.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, thread: ThreadPoolExecutor) -> None:
         self._connection = connection
         self._path = path
         self._thread = thread
+        self._loop = asyncio.get_running_loop()
+        self._spoilt = False
+        self.damaged = asyncio.Event()
 
     @classmethod
-    async def open(cls, path: Path) -> "Database":
-        """Open or make the file and bring it up to date. Raises DatabaseTooNew or StateError."""
+    async def open(cls, path: Path, *, used: bool = False) -> "Database":
+        """Open or make the file and bring it up to date; ``used`` says that it cannot be a new one.
+
+        Raises DatabaseTooNew, DatabaseDamaged or another StateError.
+        """
         thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-        opening = asyncio.get_running_loop().run_in_executor(thread, _open, path)
+        opening = asyncio.get_running_loop().run_in_executor(thread, open_file, path, _load, used)
         try:
             await see_out(opening)
             return cls(opening.result(), path, thread)
@@ -90,11 +71,15 @@ class Database:
         """
 
         def transact() -> Result:
+            if self._spoilt:
+                raise StorageError("commit", str(self._path), "it is damaged")
             try:
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")
                     return work(self._connection.cursor())
             except sqlite3.Error as fault:
+                if is_damage(fault):
+                    self._spoil()
                 raise StorageError("commit", str(self._path), str(fault)) from fault
 
         try:
@@ -102,6 +87,16 @@ class Database:
         except RuntimeError:  # its thread has ended
             raise StorageError("commit", str(self._path), "the database is closed") from None
         return await asyncio.shield(transaction)
+
+    def _spoil(self) -> None:
+        """On the thread: the next start must not go on with it, whatever it can read of it by then."""
+        if not self._spoilt:
+            self._spoilt = True
+            try:
+                log.error("%s is damaged; it was set aside as %s", self._path, set_aside(self._path, time.time()))
+            except StateError as fault:
+                log.error("%s", fault)
+            self._loop.call_soon_threadsafe(self.damaged.set)
 
     async def load(self) -> Snapshot:
         """All that is kept and not ended."""
@@ -117,15 +112,33 @@ class Database:
         """Keep a new publication, forget what is too old to matter; the publication with its id."""
 
         def work(cursor: sqlite3.Cursor) -> Publication:
-            cursor.execute(
-                "INSERT INTO publications (request_id, location, checksum, name, retries, interval, created_at, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (new.request_id, new.location, new.checksum, new.name, new.retries, new.interval, new.created_at,
-                 new.state.value),
-            )  # fmt: skip
-            kept = replace(new, id=cursor.lastrowid or 0)
+            kept = _insert_publication(cursor, new)
             cursor.execute("DELETE FROM publications WHERE ended AND id <= ?", (kept.id - REMEMBERED,))
             return kept
+
+        return await self._run(work)
+
+    async def condemn(
+        self, new: Publication, notifications: Iterable[Notification]
+    ) -> tuple[Publication, tuple[Notification, ...]]:
+        """Forget a published file in favour of the publication that replaces it, and keep what reports it, as one.
+
+        Returns both with their ids.
+        """
+
+        def work(cursor: sqlite3.Cursor) -> tuple[Publication, tuple[Notification, ...]]:
+            cursor.execute("DELETE FROM files WHERE checksum = ?", (new.checksum,))
+            kept = _insert_publication(cursor, new)
+            return kept, tuple(_insert(cursor, notification) for notification in notifications)
+
+        return await self._run(work)
+
+    async def file(self, checksum: str) -> FileRecord | None:
+        """What is on record under ``checksum``."""
+
+        def work(cursor: sqlite3.Cursor) -> FileRecord | None:
+            row = cursor.execute("SELECT * FROM files WHERE checksum = ?", (checksum,)).fetchone()
+            return FileRecord(*row) if row else None
 
         return await self._run(work)
 
@@ -146,13 +159,19 @@ class Database:
                  resume.validator, ended, "" if ended else changed.location, changed.id),
             )  # fmt: skip
             if file is not None:
-                cursor.execute(
-                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
-                    (file.checksum, file.name, file.size, file.sha256, file.location, file.published_at),
-                )
+                _insert_file(cursor, file)
             return tuple(_insert(cursor, notification) for notification in notifications)
 
         return await self._run(work)
+
+    async def add_files(self, files: Iterable[FileRecord]) -> None:
+        """Keep that these are published, all of them or none."""
+
+        def work(cursor: sqlite3.Cursor) -> None:
+            for file in files:
+                _insert_file(cursor, file)
+
+        await self._run(work)
 
     async def withdraw(self, checksum: str) -> None:
         """Forget a published file."""
@@ -178,46 +197,10 @@ class Database:
         await self._run(work)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        _make(path)
-        connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            _migrate(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-    except OSError as fault:
-        raise StateError(str(path), f"the database cannot be used: {fault.strerror}; {_WRITABLE}") from fault
-    except sqlite3.Error as fault:
-        advice = _ADVICE.get(getattr(fault, "sqlite_errorcode", 0) & 0xFF, _WRITABLE)
-        raise StateError(str(path), f"the database cannot be used: {fault}; {advice}") from fault
-    return connection
-
-
-def _make(path: Path) -> None:
-    if path.is_dir():
-        raise StateError(str(path), "the database cannot be used: it is a folder; move it away")
-    path.touch(mode=0o600)
-    if stat.S_IMODE(path.stat().st_mode) != 0o600:  # locations may carry credentials
-        path.chmod(0o600)
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the first look at the WAL
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > len(MIGRATIONS):
-        raise DatabaseTooNew(str(path), found, len(MIGRATIONS))
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    for version, script in enumerate(MIGRATIONS[found:], found + 1):
-        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {version}; COMMIT;")
-
-
 def _load(cursor: sqlite3.Cursor) -> Snapshot:
     publications = cursor.execute(
         "SELECT id, request_id, location, checksum, name, retries, interval, created_at, state, failures, restarted,"
-        " resume_offset, resume_total, resume_validator FROM publications WHERE NOT ended ORDER BY id"
+        " resume_offset, resume_total, resume_validator, repair FROM publications WHERE NOT ended ORDER BY id"
     ).fetchall()
     files = cursor.execute("SELECT * FROM files ORDER BY published_at").fetchall()
     outbox = cursor.execute("SELECT * FROM outbox ORDER BY id").fetchall()
@@ -231,8 +214,25 @@ def _load(cursor: sqlite3.Cursor) -> Snapshot:
 
 
 def _publication(*row: Any) -> Publication:
-    values = (*row[:8], State(row[8]), row[9], bool(row[10]), Resume(*row[11:]))
+    values = (*row[:8], State(row[8]), row[9], bool(row[10]), Resume(*row[11:14]), bool(row[14]))
     return Publication(*values)
+
+
+def _insert_file(cursor: sqlite3.Cursor, file: FileRecord) -> None:
+    cursor.execute(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (file.checksum, file.name, file.size, file.sha256, file.location, file.published_at, file.request_id),
+    )
+
+
+def _insert_publication(cursor: sqlite3.Cursor, new: Publication) -> Publication:
+    cursor.execute(
+        "INSERT INTO publications (request_id, location, checksum, name, retries, interval, created_at, state, repair,"
+        " ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (new.request_id, new.location, new.checksum, new.name, new.retries, new.interval, new.created_at,
+         new.state.value, new.repair, new.state in ENDED),
+    )  # fmt: skip
+    return replace(new, id=cursor.lastrowid or 0)
 
 
 def _insert(cursor: sqlite3.Cursor, new: Notification) -> Notification:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from localctl.errors import StorageError
-from localctl.store.names import is_checksum
+from localctl.store.names import is_checksum, is_name
 
 FOLDER_MODE: Final = 0o755
 Result = TypeVar("Result")
@@ -95,6 +95,13 @@ class FirmwareFiles:
         for stray in strays:
             _do("unlink", stray, partial(_remove, stray))
         return len(strays)
+
+    def named(self) -> list[tuple[str, Path]]:
+        """Each regular file that lies as a published one does, with the MD5 that its folder claims; links are none."""
+        folders = [each for each in _entries(self._published) if is_checksum(each.name)]
+        plain = [folder for folder in sorted(folders) if folder.is_dir() and not folder.is_symlink()]
+        within = [(folder.name, path) for folder in plain for path in sorted(_entries(folder)) if is_name(path.name)]
+        return [(checksum, path) for checksum, path in within if self.holds(checksum, path.name)]
 
     def space(self) -> tuple[int, int]:
         """Free bytes for us, and the size of the file system in bytes."""

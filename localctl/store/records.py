@@ -28,6 +28,7 @@ class State(Enum):
 ENDED: Final = frozenset(
     {State.PUBLISHED, State.DOWNLOAD_FAILED, State.INVALID_CHECKSUM, State.PUBLISH_FAILED, State.CANCELLED}
 )
+NOBODY: Final = -(2**62)  # the requestId of a file that was published for no request that is known; OCPP's have 32 bits
 FLOWING: Final = frozenset({State.DOWNLOADING, State.VERIFIED})  # L04.FR.04: its bytes are flowing to us
 
 
@@ -47,7 +48,8 @@ class Resume:
 class Publication:
     """One PublishFirmware. ``id`` is 0 until it is kept; ``checksum`` is lower case; ``interval`` is the CSMS's
     retryInterval in seconds; ``failures`` counts tries; ``restarted`` tells that a file put together from several
-    responses was dropped once; ``created_at`` is Unix seconds.
+    responses was dropped once; ``created_at`` is Unix seconds; a ``repair`` is ours, for a published file that was
+    found damaged.
     """
 
     id: int
@@ -62,11 +64,14 @@ class Publication:
     failures: int = 0
     restarted: bool = False
     resume: Resume = Resume()
+    repair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A published file; ``location`` is where to fetch it again."""
+    """A published file; ``location`` is where to fetch it again, empty where that is not known; ``request_id`` is that
+    of the request that it was first published for.
+    """
 
     checksum: str
     name: str
@@ -74,6 +79,7 @@ class FileRecord:
     sha256: str
     location: str = field(repr=False)
     published_at: float
+    request_id: int = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

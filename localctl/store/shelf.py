@@ -38,8 +38,9 @@ class Shelf:
         self._executor = executor
         self._metrics = metrics
 
-    async def recover(self, snapshot: Snapshot) -> None:
-        """After a start: what belongs to nothing goes, what is published and whole can be lent.
+    async def recover(self, snapshot: Snapshot) -> tuple[FileRecord, ...]:
+        """After a start: what belongs to nothing goes, what is published can be lent; what of it is not there as it was
+        is returned, to be condemned.
 
         What the disk fails to tell is left for the next start: it must not keep the relays from beginning.
         """
@@ -53,12 +54,15 @@ class Shelf:
         else:
             if strays:
                 log.warning("removed %d files that a stop in mid-work had left behind", strays)
+        damaged = []
         for record in snapshot.files:
             try:
-                await self._restore(record)
+                if not await self._restore(record):
+                    damaged.append(record)
             except StorageError as fault:
                 self._failed("a published file is not served until the next start", fault)
         self._count()
+        return tuple(damaged)
 
     async def rename(self, publication: Publication) -> None:
         """Give a verified partial file its name; done already where a kill came between this and ``add``.
@@ -123,6 +127,27 @@ class Shelf:
                 raise
         return verdict
 
+    async def condemn(
+        self, publication: Publication, notifications: Sequence[Notification]
+    ) -> tuple[Publication, tuple[Notification, ...]]:
+        """Take a damaged file away, lent or not, and keep the publication that fetches it again and what reports that.
+
+        Raises StorageError; where the commit failed, the file is on record for the next start, and not lent.
+        """
+        return await unbroken(self._condemn(publication, notifications), f"withdrawing {publication.checksum}")
+
+    async def _condemn(
+        self, publication: Publication, notifications: Sequence[Notification]
+    ) -> tuple[Publication, tuple[Notification, ...]]:
+        self._catalogue.drop(publication.checksum)
+        self._count()
+        kept = await self._database.condemn(publication, notifications)
+        try:
+            await self._run(lambda: self._files.remove(publication.checksum))
+        except StorageError as fault:
+            self._failed("a damaged file stays on the disk until it is fetched again", fault)
+        return kept
+
     async def _put_in(
         self, publication: Publication, record: FileRecord, notifications: Sequence[Notification]
     ) -> tuple[Notification, ...]:
@@ -140,17 +165,16 @@ class Shelf:
         self._count()
         await self._run(lambda: self._files.remove(file.checksum))
 
-    async def _restore(self, record: FileRecord) -> None:
-        """Raises StorageError."""
+    async def _restore(self, record: FileRecord) -> bool:
+        """Lend what is there as it was recorded; whether it is. Raises StorageError."""
         checksum, name = record.checksum, record.name
         if await self._run(lambda: self._files.holds(checksum, name, record.size)):
             self._catalogue.add(self._file(record))
-            return
+            return True
         self._metrics.firmware_integrity_failures.inc()
         path = self._files.published(checksum, name)
-        log.error("%s is missing, cut or a link: it is not served any more; publish it again", path)
-        await self._database.withdraw(checksum)
-        await self._run(lambda: self._files.remove(checksum))
+        log.error("%s is missing, cut or a link: it is withdrawn", path)
+        return False
 
     def _failed(self, what: str, fault: StorageError) -> None:
         self._metrics.storage_errors.labels(fault.operation).inc()

@@ -148,7 +148,7 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
         catalogue = Catalogue(10)
         shelf = Shelf(database, disk, catalogue, threads, metrics)
         snapshot = await database.load()
-        await shelf.recover(snapshot)
+        damaged = await shelf.recover(snapshot)
         origin = HttpOrigin(settings, client_context("firmware"), "localctl/test")
         stack.push_async_callback(origin.close)
         loop = asyncio.get_running_loop()
@@ -170,6 +170,8 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
         async with _tasks() as tasks:
             made = Mirror(Publisher(shop, tasks), shop, disk, metrics, snapshot, told, news)
             made.publisher.go_on(snapshot.publications)
+            for record in damaged:
+                await made.publisher.repair(record.checksum)
             yield made
 
 

@@ -76,7 +76,9 @@ async def started(state_dir: Path) -> AsyncIterator[Store]:
         try:
             snapshot = await database.load()
             shelf = Shelf(database, files, catalogue, threads, metrics)
-            await shelf.recover(snapshot)
+            for record in await shelf.recover(snapshot):
+                lost = publication(checksum=record.checksum, state=State.PUBLISH_FAILED)
+                await shelf.condemn(lost, ())
             yield Store(database, files, catalogue, threads, shelf, metrics, snapshot)
         finally:
             await database.close()

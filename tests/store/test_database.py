@@ -17,9 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localctl.errors import DatabaseTooNew, StateError, StorageError
-from localctl.store.database import MIGRATIONS, REMEMBERED, REMEMBERED_SECONDS, Database
-from localctl.store.intake import digest_file
+from localctl.errors import StateError, StorageError
+from localctl.store.database import REMEMBERED, REMEMBERED_SECONDS, Database
 from localctl.store.records import ENDED, LastSent, Resume, Snapshot, State
 from tests.store.samples import NOW, file_record, file_size_limit, notification, publication
 
@@ -284,68 +283,6 @@ async def test_one_program_at_a_time(database: Database, path: Path) -> None:
     assert await database.load() == EMPTY
 
 
-async def test_a_later_version_wrote_it(path: Path) -> None:
-    """Row 8: refused, with both versions, and left as it was."""
-    await (await Database.open(path)).close()
-    with contextlib.closing(sqlite3.connect(path)) as raw:
-        raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    before = digest_file(path)
-    with pytest.raises(DatabaseTooNew) as caught:
-        await Database.open(path)
-    assert (caught.value.found, caught.value.known) == (len(MIGRATIONS) + 1, len(MIGRATIONS))
-    assert digest_file(path) == before
-
-
-async def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
-    """It is one transaction: the next start finds the version and the tables that were there before."""
-    with contextlib.closing(sqlite3.connect(path)) as raw:
-        raw.execute("CREATE TABLE outbox (x)")
-    with pytest.raises(StateError, match="table outbox already exists"):
-        await Database.open(path)
-    with contextlib.closing(sqlite3.connect(path)) as raw:
-        assert raw.execute("SELECT name FROM sqlite_master").fetchall() == [("outbox",)]
-        assert raw.execute("PRAGMA user_version").fetchone() == (0,)
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
-
-
-def _below_a_file(path: Path) -> Path:
-    path.touch()
-    return path / "state.db"
-
-
-def _garbage(path: Path) -> Path:
-    path.write_bytes(b"no database" * 1000)
-    return path
-
-
-def _unwritable(path: Path) -> Path:
-    """Nobody may make a file in there, root included."""
-    return Path("/sys") / path.name
-
-
-@pytest.mark.parametrize(
-    ("make", "advice"),
-    [
-        (_folder, "it is a folder; move it away"),
-        (_below_a_file, "Not a directory; localctl must be able to write it and its folder"),
-        (_garbage, "it is no database of localctl; move it away to begin anew"),
-        (_unwritable, "Permission denied; localctl must be able to write it and its folder"),
-        (lambda path: path / "none" / "state.db", "No such file or directory; localctl must be able to write it"),
-    ],
-)
-async def test_what_cannot_be_opened_is_said_with_advice(make: Callable[[Path], Path], advice: str, path: Path) -> None:
-    """A StateError that names the path and what to do."""
-    bad = make(path)
-    with pytest.raises(StateError, match="the database cannot be used: ") as caught:
-        await Database.open(bad)
-    assert str(caught.value).startswith(f"{bad}: ")
-    assert advice in str(caught.value)
-
-
 async def test_a_cancelled_open_leaves_nothing_open(path: Path) -> None:
     """A stop while starting: neither a thread nor a descriptor remains."""
     process = psutil.Process()
@@ -406,3 +343,17 @@ async def _check_kept(path: Path, done: dict[int, set[str]]) -> int:
     following += await database.knows_request(following, NOW)  # kept, and killed before it could say so
     await database.close()
     return following
+
+
+async def test_damage_that_shows_later(database: Database, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 8: it is set aside at once, nothing is written to it any more, and whoever waits for ``damaged`` is told."""
+    schema = "PRAGMA writable_schema = ON; UPDATE sqlite_master SET rootpage = 9999 WHERE name = 'outbox';"
+    database._connection.executescript(f"{schema} PRAGMA writable_schema = RESET")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            await database.record(publication(), [notification()])
+    async with asyncio.timeout(10):
+        await database.damaged.wait()
+    assert len([each for each in path.parent.iterdir() if ".damaged-" in each.name and each.suffix != ".x"]) >= 1
+    assert not path.exists()
+    assert [each.levelname for each in caplog.records] == ["ERROR"]
