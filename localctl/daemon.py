@@ -25,9 +25,11 @@ from localctl.errors import DatabaseDamaged, LocalctlError, StateError, StorageE
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
 from localctl.mirror.download import Downloading
+from localctl.mirror.gate import Gate
 from localctl.mirror.job import Workshop
 from localctl.mirror.origins.http import HttpOrigin
 from localctl.mirror.publisher import Publisher
+from localctl.mirror.throttle import Throttle
 from localctl.overview import Rooms
 from localctl.pulse import Pulse
 from localctl.store.catalogue import Catalogue
@@ -177,12 +179,14 @@ class Daemon:
 
     def _workshop(self, storage: Storage, origin: HttpOrigin, uplink: Uplink) -> Workshop:
         firmware = self._config.firmware
+        throttle = Throttle(firmware.max_rate, time.monotonic)
         return Workshop(
             storage.database,
             storage.shelf,
             self._catalogue,
-            Downloading(firmware, origin, self._files, storage.threads, self._metrics, time.monotonic),
+            Downloading(firmware, origin, self._files, storage.threads, self._metrics, time.monotonic, throttle),
             asyncio.Semaphore(firmware.max_concurrent_downloads),
+            Gate(firmware.download_window, time.time),
             self._listeners.uris,
             uplink.notify,
             time.time,

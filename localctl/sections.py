@@ -14,6 +14,7 @@ from localctl.values import (
     Address,
     Count,
     CsmsUrl,
+    DownloadWindow,
     FilePath,
     Identity,
     Listen,
@@ -124,7 +125,7 @@ class Firmware(Section):
     min_free_space: Size = 256 * 2**20
     max_rate: Size = 0
     max_concurrent_downloads: PositiveCount = 2
-    download_window: Annotated[str, Field(description='"HH:MM-HH:MM", local time, or empty')] = ""
+    download_window: DownloadWindow = None
     allowed_origins: Annotated[tuple[str, ...], Field(description="a list of host globs; empty: any public one")] = ()
     ca_file: FilePath = ""
     integrity_rate: PositiveSize = 4 * 2**20

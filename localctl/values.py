@@ -5,6 +5,7 @@ What is allowed is said here once, in words for an installer, and printed by ``f
 
 import re
 from dataclasses import dataclass
+from datetime import time
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ _SIZE: Final = re.compile(r"([0-9]{1,18})\s*([A-Za-z]*)")
 _IDENTITY: Final = re.compile(r"[^:/\s\x00-\x1f\x7f]{1,48}")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+_WINDOW: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -29,6 +31,17 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time of each day, local: from ``begin`` up to ``end``, across midnight where that is the earlier one."""
+
+    begin: time
+    end: time
+
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
 
 
 def parse_address(value: object) -> Address:
@@ -91,6 +104,21 @@ def parse_ports(value: object) -> range | None:
     return range(first, last + 1)
 
 
+def parse_window(value: object) -> Window | None:
+    """``HH:MM-HH:MM``; empty is None: any time."""
+    if value is None or isinstance(value, Window):
+        return value
+    if value == "":
+        return None
+    match = _WINDOW.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not HH:MM-HH:MM, from 00:00 to 23:59")
+    window = Window(time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4])))
+    if window.begin == window.end:
+        raise ValueError("ends when it begins")
+    return window
+
+
 def check_identity(value: str) -> str:
     """Part 1 §8.3: the controller's own identity."""
     if not _IDENTITY.fullmatch(value):
@@ -141,7 +169,7 @@ def check_versions(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _as_written(value: Address | range | None) -> str:
+def _as_written(value: Address | Window | range | None) -> str:
     if isinstance(value, range):
         return f"{value.start}-{value.stop - 1}"
     return "" if value is None else str(value)
@@ -181,6 +209,12 @@ Ports = Annotated[
     BeforeValidator(parse_ports),
     _AS_WRITTEN,
     Field(description='"FIRST-LAST", such as "50000-50199"; empty for any free port'),
+]
+DownloadWindow = Annotated[
+    Window | None,
+    BeforeValidator(parse_window),
+    _AS_WRITTEN,
+    Field(description='"HH:MM-HH:MM", local time, such as "01:00-05:00" or "22:00-04:30"; empty for any time'),
 ]
 PublishedHost = Annotated[
     str, AfterValidator(check_published_host), Field(description="a host name or an IP address, or empty")

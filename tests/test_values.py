@@ -17,6 +17,7 @@ from localctl.values import (
     parse_optional_address,
     parse_ports,
     parse_size,
+    parse_window,
 )
 
 
@@ -176,3 +177,30 @@ def test_nothing_but_value_errors_leaves_a_parser(value: object) -> None:
     for parser in (parse_address, parse_optional_address, parse_size, parse_ports):
         with contextlib.suppress(ValueError):
             parser(value)
+
+
+@pytest.mark.parametrize("text", ["01:00-05:00", "22:00-04:30", "00:00-23:59", "23:59-00:00"])
+def test_window_is_read_and_written_back(text: str) -> None:
+    """A download window is two times of day, across midnight or not, and its text is what was read."""
+    window = parse_window(text)
+    assert str(window) == text
+    assert parse_window(window) is window
+
+
+def test_window_may_be_empty() -> None:
+    """Empty is any time."""
+    assert parse_window("") is None
+    assert parse_window(None) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1, True, [], "-", "01:00", "01:00-", "1:00-5:00", "01:00-24:00", "01:60-05:00", "01:00 - 05:00", "01:00/05:00",
+        "01:00-05:00\n", "²1:00-05:00", "01:00-05:00,06:00-07:00", "01:00:00-05:00:00", "03:00-03:00",
+    ],
+)  # fmt: skip
+def test_what_is_no_window_is_refused(value: object) -> None:
+    """Other ways to write a time, and a window that ends when it begins, which might mean a day or nothing."""
+    with pytest.raises(ValueError, match=r"^(is not HH:MM-HH:MM|ends when it begins)"):
+        parse_window(value)

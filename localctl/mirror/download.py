@@ -17,6 +17,7 @@ from localctl.errors import OriginFailed, OriginRefused, StorageError
 from localctl.metrics import Metrics
 from localctl.mirror.origins.http import HttpOrigin
 from localctl.mirror.pace import LEAST_RATE, Pace
+from localctl.mirror.throttle import Throttle
 from localctl.store.files import FirmwareFiles
 from localctl.store.intake import Digests, Intake
 from localctl.store.records import Publication, Resume
@@ -35,6 +36,7 @@ class Downloading:
     executor: Executor
     metrics: Metrics
     monotonic: Callable[[], float]
+    throttle: Throttle
 
 
 class Download:
@@ -104,6 +106,7 @@ class Download:
         due = intake.offset - self.resume.offset >= CHECKPOINT_BYTES
         if due or self._parts.monotonic() >= self._checkpoint_at:
             await self._save()
+        self._pace.excuse(await self._parts.throttle.pay(len(data)))
 
     async def drop(self) -> None:
         """What is here is of another file."""

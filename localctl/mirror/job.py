@@ -1,8 +1,8 @@
 """One publication under way. Edge: it performs what ``publication`` says, and decides nothing.
 
-A job is driven by its publication's state alone, so a restart goes on from what the database holds. It waits for two
-things: its file's lock (one publication at a time works on a checksum; the next one finds it published) and one of the
-slots for downloads.
+A job is driven by its publication's state alone, so a restart goes on from what the database holds. It waits for three
+things: its file's lock (one publication at a time works on a checksum; the next one finds it published), the download
+window, and one of the slots for downloads.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from localctl.errors import FetchError, OriginFailed, OriginRefused, StorageError
 from localctl.mirror.download import Download, Downloading
+from localctl.mirror.gate import Closed, Gate
 from localctl.mirror.publication import (
     AlreadyPublished,
     Awaited,
@@ -26,6 +27,7 @@ from localctl.mirror.publication import (
     FileStored,
     Notify,
     StoringFailed,
+    WindowClosed,
     step,
 )
 from localctl.mirror.repair import reported
@@ -54,6 +56,7 @@ class Workshop:
     catalogue: Catalogue
     downloading: Downloading
     slots: asyncio.Semaphore
+    gate: Gate
     uris: Callable[[str, str], tuple[str, ...]]
     notify: Callable[[Iterable[Notification]], None]
     now: Callable[[], float]
@@ -74,6 +77,7 @@ class Job:
         self._lock = lock
         self._digests: Digests | None = None
         self._retry_after: float | None = None
+        self._failed = publication.state is State.PAUSED and publication.failures > 0  # a wait is due
         self._task: asyncio.Task[None] | None = None
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -136,8 +140,9 @@ class Job:
             if self.publication.state is State.VERIFIED:
                 await self._place()
                 continue
-            if self.publication.state is State.PAUSED:
+            if self._failed:
                 await self._wait()
+            await self._pass_the_gate()
             await self._fetch()
 
     async def _wait(self) -> None:
@@ -146,15 +151,42 @@ class Job:
         seconds = delay(failures, interval, default, self._retry_after, self._shop.random())
         log.info("publication %d is tried again in %.0f s", self.publication.request_id, seconds)
         await asyncio.sleep(seconds)
+        self._failed = False
+
+    async def _pass_the_gate(self) -> None:
+        gate = self._shop.gate
+        if gate.is_open:
+            return
+        if self.publication.state is State.ACCEPTED:
+            await self._apply(Awaited())
+        elif self.publication.state is State.DOWNLOADING:  # before a restart
+            await self._apply(WindowClosed())
+        log.info("publication %d waits for the download window %s", self.publication.request_id, gate.window)
+        await gate.opened()
 
     async def _fetch(self) -> None:
         if self._shop.slots.locked() and self.publication.state is State.ACCEPTED:
             await self._apply(Awaited())
         async with self._shop.slots:
+            if not self._shop.gate.is_open:
+                return  # it has closed while others had the slots
             if self.publication.state is not State.DOWNLOADING:
                 await self._apply(Begun())
-            event = await self._try()
+            event = await self._try_in_time()
+        self._failed = isinstance(event, FetchFailed)
         await self._apply(event)
+
+    async def _try_in_time(self) -> Event:
+        """One try, stopped where the download window closes before its end."""
+        event: Event | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._shop.gate.watch(), name="download window")
+                event = await self._try()
+                watch.cancel()
+        except* Closed:
+            pass
+        return event or WindowClosed()
 
     async def _try(self) -> Event:
         """One try, and what it came to."""

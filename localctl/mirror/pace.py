@@ -17,6 +17,10 @@ class Pace:
     since: float
     received: int = 0
 
+    def excuse(self, seconds: float) -> None:
+        """Nothing was read for ``seconds``: that is no fault of the origin's."""
+        self.since += seconds
+
     def drips(self, count: int, now: float) -> bool:
         """``count`` more bytes are here: whether, over the window that ends with them, too few were."""
         self.received += count

@@ -19,7 +19,7 @@ from localctl.store.records import Publication, Resume, State
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """No slot is free, or another publication fetches the same file."""
+    """No slot is free, another publication fetches the same file, or the download window is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class FetchFailed:
     """A try ended without the file; ``final`` where asking again is in vain."""
 
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowClosed:
+    """The download window is over before the file is here: no try is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ Event = (
     | Begun
     | Fetched
     | FetchFailed
+    | WindowClosed
     | FileStored
     | Damaged
     | StoringFailed
@@ -158,6 +164,7 @@ _TABLE: Final[dict[tuple[State, type[Event]], Callable[[Publication, Event], Ste
     (State.SCHEDULED, Broken): _broken,
     (State.DOWNLOADING, Fetched): _fetched,
     (State.DOWNLOADING, FetchFailed): _failed,
+    (State.DOWNLOADING, WindowClosed): _to(State.PAUSED, Notify("DownloadPaused")),
     (State.DOWNLOADING, AlreadyPublished): _already,
     (State.DOWNLOADING, Broken): _broken,
     (State.PAUSED, Begun): _begun,

@@ -17,6 +17,7 @@ from localctl.metrics import Metrics
 from localctl.mirror import download as module
 from localctl.mirror.download import Download, Downloading
 from localctl.mirror.origins.http import HttpOrigin
+from localctl.mirror.throttle import Throttle
 from localctl.store.files import FirmwareFiles
 from localctl.store.intake import Digests
 from localctl.store.records import Publication, Resume
@@ -87,8 +88,10 @@ async def bench(folder: Path, clock: Steady | None = None, **keys: Any) -> Async
     disk, metrics = Disk(folder), Metrics(CollectorRegistry(), "0")
     disk.prepare()
     origin = HttpOrigin(settings, client_context("firmware"), "localctl/test")
+    steady = clock or Steady()
+    throttle = Throttle(settings.max_rate, steady)
     with ThreadPoolExecutor(4) as threads:
-        yield Bench(Downloading(settings, origin, disk, threads, metrics, clock or Steady()), disk, metrics)
+        yield Bench(Downloading(settings, origin, disk, threads, metrics, steady, throttle), disk, metrics)
     await origin.close()
 
 

@@ -1,5 +1,6 @@
 """One publication from its beginning to its end, through failures, faults of ours and restarts."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -8,8 +9,13 @@ from typing import Any, Final
 
 import pytest
 
+from localctl.mirror.gate import Gate
+from localctl.mirror.throttle import Throttle
+from localctl.mirror.window import LOOK_SECONDS
 from localctl.ocpp.messages import PublishFirmwareRequest
+from localctl.store.catalogue import Withdrawal
 from localctl.store.records import Notification, Publication, Resume, State
+from localctl.values import parse_window
 from tests.actors.nginx import Nginx
 from tests.actors.origin import Origin, Reply
 from tests.mirror.workshop import Mirror, image, md5, mirror, until, uris
@@ -276,6 +282,155 @@ async def test_a_verified_file_that_was_published_meanwhile(origin: Origin, tmp_
         assert made.told[-1].location == uris(MD5, "first.bin")
         await until(lambda: not made.partial())
         assert [path.name for path in made.published()] == ["first.bin"]
+
+
+# "The WAN is dear": the download window, and the rate.
+
+
+class Hours:
+    """A wall clock that the test sets, and a gate at it whose window is from 01:00 to 05:00 on that clock."""
+
+    def __init__(self, hour: float) -> None:
+        self.set(hour)
+        self.gate = Gate(parse_window("01:00-05:00"), lambda: self.now, self._sleep)
+
+    def set(self, hour: float) -> None:
+        """It is so many hours after midnight."""
+        self.now = 1768435200.0 + hour * 3600
+
+    async def _sleep(self, seconds: float) -> None:
+        assert 0 < seconds <= LOOK_SECONDS
+        await asyncio.sleep(0.002)  # the wall clock is the test's: look again soon
+
+
+@pytest.mark.usefixtures("in_utc")
+async def test_before_the_window_it_is_scheduled(origin: Origin, tmp_path: Path) -> None:
+    """``download_window``: DownloadScheduled, the origin is not asked, and it begins when the window does."""
+    hours = Hours(0.5)
+    async with mirror(tmp_path, gate=hours.gate) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY)), MD5)
+        await made.status("DownloadScheduled")
+        assert origin.requests == []
+        hours.set(1.0)
+        assert await made.ended() == ["DownloadScheduled", *WHOLE]
+
+
+@pytest.mark.usefixtures("in_utc")
+async def test_a_window_that_closes_in_mid_download(origin: Origin, tmp_path: Path) -> None:
+    """DownloadPaused though no try is left, Downloading again when it opens, and only the rest is fetched."""
+    hours = Hours(4.9)
+    async with mirror(tmp_path, gate=hours.gate) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY, stall_after=CUT), Reply(BODY)), MD5, retries=0)
+        await until(lambda: made.count("download_bytes_total") == CUT)
+        hours.set(5.0)
+        await made.status("DownloadPaused")
+        (publication,) = (await made.kept()).publications
+        assert (publication.state, publication.failures) == (State.PAUSED, 0)
+        assert publication.resume == Resume(CUT, len(BODY), '"1"')
+        assert not made.shop.slots.locked()
+        assert len(origin.requests) == 1
+        hours.set(25.0)
+        assert await made.ended() == ["Downloading", "DownloadPaused", *WHOLE]
+        assert made.count("download_bytes_total") == len(BODY)
+        assert made.count("download_attempts_total", result="cancelled") == 1
+        assert made.count("download_attempts_total", result="failed") == 0
+    assert origin.requests[1].headers["range"] == f"bytes={CUT}-"
+
+
+@pytest.mark.usefixtures("in_utc")
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (State.ACCEPTED, ["DownloadScheduled"]),
+        (State.SCHEDULED, []),
+        (State.DOWNLOADING, ["DownloadPaused"]),
+        (State.PAUSED, []),
+    ],
+)
+async def test_a_restart_outside_the_window(origin: Origin, tmp_path: Path, state: State, told: list[str]) -> None:
+    """What a restart finds waits for the window, says so where that is news, and goes on from where it was."""
+    resume = Resume(CUT, len(BODY), '"1"') if state in {State.DOWNLOADING, State.PAUSED} else Resume()
+    await left(tmp_path, added(state, origin.script("/fw.bin", Reply(BODY)), resume=resume), BODY[: resume.offset])
+    hours = Hours(12.0)
+    async with mirror(tmp_path, gate=hours.gate) as made:
+        await made.until(lambda: made.statuses() == told, "what is told of it")
+    async with mirror(tmp_path, gate=hours.gate) as made:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert made.statuses() == []
+        hours.set(2.0)
+        assert await made.ended() == WHOLE
+    assert origin.requests[0].headers.get("range") == (f"bytes={CUT}-" if resume.offset else None)
+
+
+@pytest.mark.usefixtures("in_utc")
+@pytest.mark.parametrize("begun", [False, True])
+async def test_what_waits_for_the_window_can_be_withdrawn(
+    origin: Origin,
+    tmp_path: Path,
+    begun: bool,  # noqa: FBT001
+) -> None:
+    """L04.FR.04: scheduled before it or paused after it: cancelled, Unpublished, and nothing is left."""
+    hours = Hours(2.0 if begun else 0.5)
+    async with mirror(tmp_path, gate=hours.gate) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY, stall_after=CUT)), MD5)
+        if begun:
+            await until(lambda: made.count("download_bytes_total") == CUT)
+            assert await made.publisher.withdraw(MD5) is Withdrawal.LENT
+            hours.set(6.0)
+        await made.status("DownloadPaused" if begun else "DownloadScheduled")
+        assert await made.publisher.withdraw(MD5) is Withdrawal.WITHDRAWN
+        await nothing_is_left(made)
+        assert made.count("publish_results_total", status="cancelled") == 1
+
+
+@pytest.mark.usefixtures("in_utc")
+async def test_the_window_closes_while_it_waits_for_a_slot(origin: Origin, tmp_path: Path) -> None:
+    """A slot that becomes free after the window is not used before the next."""
+    hours = Hours(4.9)
+    async with mirror(tmp_path, gate=hours.gate, max_concurrent_downloads=1) as made:
+        location = origin.script("/other.bin", Reply(OTHER, stall_after=CUT), Reply(OTHER))
+        await made.publish(location, md5(OTHER), 1)
+        await until(lambda: made.count("download_bytes_total") == CUT)
+        await made.publish(origin.script("/fw.bin", Reply(BODY)), MD5, 2)
+        await made.status("DownloadScheduled", 2)
+        hours.set(5.0)
+        await made.status("DownloadPaused", 1)
+        await until(lambda: not made.shop.slots.locked())
+        assert len(origin.requests) == 1
+        hours.set(26.0)
+        assert await made.ended(2) == ["DownloadScheduled", *WHOLE]
+        assert await made.ended(1) == ["Downloading", "DownloadPaused", *WHOLE]
+
+
+@pytest.mark.usefixtures("in_utc")
+async def test_what_is_published_already_needs_no_window(origin: Origin, tmp_path: Path) -> None:
+    """The same checksum again costs nothing of the WAN: Published at once."""
+    hours = Hours(2.0)
+    async with mirror(tmp_path, gate=hours.gate) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY)), MD5, 1)
+        await made.ended(1)
+        hours.set(12.0)
+        await made.publish(origin.url + "/fw.bin", MD5, 2)
+        assert await made.ended(2) == ["Published"]
+
+
+async def test_two_downloads_keep_to_the_rate_together(origin: Origin, tmp_path: Path) -> None:
+    """``max_rate``: both take from one bucket, and what they wait for is what both have read."""
+    waited: list[float] = []
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await asyncio.sleep(0)
+
+    throttle = Throttle(100_000, lambda: now, sleep)
+    async with mirror(tmp_path, throttle=throttle, max_rate=100_000) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY)), MD5, 1)
+        await made.publish(origin.script("/other.bin", Reply(OTHER)), md5(OTHER), 2)
+        assert await made.ended(1) == await made.ended(2) == WHOLE
+    assert max(waited) == pytest.approx((len(BODY) + len(OTHER)) / 100_000 - 1.0)
+    assert len(waited) > 30  # in pieces of about a quarter of a second's worth, not in one
 
 
 # Faults of ours, and of the database.

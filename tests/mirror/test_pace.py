@@ -33,3 +33,12 @@ def test_a_long_wait_is_measured_as_long_as_it_was() -> None:
     """Where the next bytes come long after the window, all of that time counts."""
     assert Pace(0.0).drips(6000, 61.0)
     assert not Pace(0.0).drips(60_000, 600.0)
+
+
+def test_what_we_did_not_read_is_no_drip() -> None:
+    """The time in which ``max_rate`` kept us from reading is not held against the origin."""
+    pace = Pace(0.0)
+    assert not pace.drips(3000, 1.0)
+    pace.excuse(59.0)
+    assert not pace.drips(2900, 118.0)
+    assert not pace.drips(100, 119.0)

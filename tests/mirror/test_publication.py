@@ -24,6 +24,7 @@ from localctl.mirror.publication import (
     FileStored,
     Notify,
     StoringFailed,
+    WindowClosed,
     step,
 )
 from localctl.store.records import ENDED, FLOWING, Publication, Resume, State
@@ -36,7 +37,7 @@ FAILED: Final = FetchFailed(final=False)
 REFUSED: Final = FetchFailed(final=True)
 EVENTS: Final[tuple[Event, ...]] = (
     Awaited(), Begun(), RIGHT, Fetched(WRONG, doubtful=False), Fetched(WRONG, doubtful=True), FAILED, REFUSED,
-    FileStored(), Damaged(), StoringFailed(), AlreadyPublished(), Cancelled(), Broken(),
+    WindowClosed(), FileStored(), Damaged(), StoringFailed(), AlreadyPublished(), Cancelled(), Broken(),
 )  # fmt: skip
 
 # From a state, by an event: the next state and the statuses that are reported (requirements, Publishing).
@@ -69,6 +70,7 @@ TABLE: Final[dict[State, dict[Event, tuple[State, str]]]] = {
         Fetched(WRONG, doubtful=True): (State.DOWNLOADING, ""),
         FAILED: PAUSED,
         REFUSED: DOWNLOAD_FAILED,
+        WindowClosed(): PAUSED,
         AlreadyPublished(): PUBLISHED,
         Broken(): DOWNLOAD_FAILED,
     },
@@ -147,6 +149,13 @@ def test_every_try_is_counted_and_reported() -> None:
     ended, told = walk(Begun(), FAILED, Begun(), FAILED, Begun(), FAILED)
     assert told == ["Downloading", "DownloadPaused"] * 2 + ["Downloading", "DownloadFailed"]
     assert (ended.failures, ended.state) == (3, State.DOWNLOAD_FAILED)
+
+
+def test_a_window_that_closes_costs_no_try() -> None:
+    """DownloadPaused at its end, Downloading again at its beginning, however often, and all tries are still there."""
+    ended, told = walk(*(Begun(), WindowClosed()) * 5, Begun(), RIGHT, start=replace(NEW, retries=0))
+    assert told == ["Downloading", "DownloadPaused"] * 5 + ["Downloading", "Downloaded", "ChecksumVerified"]
+    assert ended.failures == 0
 
 
 def test_no_retries_is_one_try() -> None:

@@ -15,9 +15,11 @@ from prometheus_client import CollectorRegistry
 from localctl.config import Firmware
 from localctl.metrics import Metrics
 from localctl.mirror.download import Downloading
+from localctl.mirror.gate import Gate
 from localctl.mirror.job import Workshop
 from localctl.mirror.origins.http import HttpOrigin
 from localctl.mirror.publisher import Publisher
+from localctl.mirror.throttle import Throttle
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest
 from localctl.store.catalogue import Catalogue
@@ -138,7 +140,8 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
     """
     async with AsyncExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(4))
-        parts = {key: more.pop(key) for key in ("uris", "notify", "random", "now", "monotonic") if key in more}
+        own = {"uris", "notify", "random", "now", "monotonic", "gate", "throttle"}
+        parts = {key: more.pop(key) for key in own & set(more)}
         settings = Firmware(**{"allowed_origins": ("127.0.0.1",), "min_free_space": 0, **more})
         metrics = Metrics(CollectorRegistry(), "0")
         disk = files or FirmwareFiles(state_dir)
@@ -159,12 +162,15 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
             told.extend(kept)
             news.tell()
 
+        monotonic = parts.pop("monotonic", loop.time)
+        throttle = parts.pop("throttle", None) or Throttle(settings.max_rate, monotonic)
         shop = Workshop(
             database,
             shelf,
             catalogue,
-            Downloading(settings, origin, disk, threads, metrics, parts.pop("monotonic", loop.time)),
+            Downloading(settings, origin, disk, threads, metrics, monotonic, throttle),
             asyncio.Semaphore(settings.max_concurrent_downloads),
+            parts.pop("gate", None) or Gate(None, lambda: 1e9),
             **{"uris": uris, "notify": notify, "now": lambda: 1e9, "random": lambda: 0.5, **parts},
         )
         async with _tasks() as tasks:

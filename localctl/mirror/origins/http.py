@@ -24,12 +24,12 @@ from localctl.errors import OriginFailed, OriginRefused
 from localctl.mirror.admission import SCHEMES
 from localctl.mirror.hosts import address_allowed, host_allowed
 from localctl.mirror.retry import is_final, parse_retry_after
+from localctl.mirror.throttle import new_socket, read_size
 from localctl.store.records import Resume
 from localctl.tls import explain
 
 MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_READ_BUFFER: Final = 256 * 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -79,7 +79,11 @@ class HttpOrigin:
         self._head_seconds = settings.connect_timeout_seconds + settings.idle_timeout_seconds
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=_GuardedResolver(settings.allowed_origins), use_dns_cache=False, ssl=tls, force_close=True
+                resolver=_GuardedResolver(settings.allowed_origins),
+                use_dns_cache=False,
+                ssl=tls,
+                force_close=True,
+                socket_factory=lambda info: new_socket(*info[:3], settings.max_rate),
             ),
             timeout=aiohttp.ClientTimeout(
                 total=None,  # aiohttp's own 300 s would end every long download
@@ -88,7 +92,7 @@ class HttpOrigin:
             ),
             headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": user_agent},
             auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
+            read_bufsize=read_size(settings.max_rate),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
