@@ -57,7 +57,9 @@ OPTIONAL = {"retries", "retryInterval", "customData", "evse", "installDateTime",
 
 json_scalars = st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.just(1.5) | st.text(max_size=60)
 json_values = json_scalars | st.lists(json_scalars, max_size=2) | st.dictionaries(st.text(max_size=5), json_scalars)
-json_values |= st.just(CUSTOM) | st.just(EVSE) | st.sampled_from(["CustomTrigger", "SignV2G20Certificate"])
+json_values |= st.builds(deepcopy, st.sampled_from([CUSTOM, EVSE])) | st.sampled_from(
+    ["CustomTrigger", "SignV2G20Certificate"]
+)
 json_values |= st.integers(490, 6000).map(lambda length: "x" * length)
 
 
