@@ -65,6 +65,8 @@ def run_checks(config: Config, *, offline: bool, clock: Callable[[], float] = ti
     yield from _certificates("firmware", clock(), ca_file=config.firmware.ca_file)
     if https := config.publish.https:
         yield from _served_with("publish.https", https.cert_file, https.key_file, clock())
+    if (ftp := config.publish.ftp) and ftp.cert_file:
+        yield from _served_with("publish.ftp", ftp.cert_file, ftp.key_file, clock())
     for key, address in config.listeners().items():
         yield _address(key, address)
     yield from _served(config)

@@ -62,8 +62,6 @@ NOT_OBEYED: Final[Mapping[str, object]] = {
     "stations.wss": None,
     "firmware.max_rate": 0,
     "firmware.download_window": "",
-    "publish.ftp.cert_file": "",
-    "publish.ftp.key_file": "",
     "admin.per_station_metrics": False,
 }
 

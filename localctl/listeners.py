@@ -18,7 +18,7 @@ from localctl.pulse import Pulse
 from localctl.relay.door import Door
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
-from localctl.serve.renewal import Certificate
+from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
 from localctl.values import Address
@@ -42,9 +42,7 @@ class Listeners:
         self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws else None
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
         self._https = _https_server(config, catalogue, metrics)
-        self._ftp = (
-            FtpServer(publish.ftp.listen, publish.ftp.passive_ports, idle, catalogue, metrics) if publish.ftp else None
-        )
+        self._ftp = _ftp_server(config, catalogue, metrics)
         self._admin: AdminServer | None = None
         self._config = config
 
@@ -96,6 +94,14 @@ class Listeners:
         async with aiofiles.open(draft, "w") as file:
             await file.write(json.dumps({name: str(address) for name, address in self.addresses.items()}))
         await aiofiles.os.replace(draft, path)
+
+
+def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:
+    ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds
+    if ftp is None:
+        return None
+    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file) if ftp.cert_file else None
+    return FtpServer(ftp.listen, ftp.passive_ports, idle, catalogue, metrics, certificate)
 
 
 def _https_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> HttpServer | None:

@@ -51,7 +51,7 @@ _REASON: Final[Mapping[str, str]] = {
 }
 
 # What Python offers, and the two suites beside it that OCPP wants of a server with an RSA key (Part 2, A00).
-_CIPHERS: Final = (
+CIPHERS: Final = (
     "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM:"
     "AES128-GCM-SHA256:AES256-GCM-SHA384"
 )
@@ -86,7 +86,7 @@ def server_context(section: str, cert_file: str, key_file: str) -> ssl.SSLContex
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(CIPHERS)
     # A client cannot make us write what we hold back in the middle of a transfer, nor compute for nothing.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     load_chain(context, section, cert_file, key_file)

@@ -299,6 +299,19 @@ def test_certificate_of_https_is_checked(minimal: Sections, authority: trustme.C
     assert verdicts(about("publish.https.cert_file", checked(minimal))) == ["FAIL"]
 
 
+def test_certificate_of_ftps_is_checked(minimal: Sections, authority: trustme.CA, tmp_path: Path) -> None:
+    """By the keys of publish.ftp; without one there is nothing to check."""
+    own = authority.issue_cert("192.0.2.1", not_after=NOW + timedelta(days=99))
+    ftp: dict[str, object] = {"listen": "127.0.0.1:0"}
+    minimal["publish"] = {"ftp": ftp}
+    assert not about("publish.ftp.cert_file", checked(minimal))
+    ftp["cert_file"] = written(tmp_path / "own.pem", *own.cert_chain_pems)
+    ftp["key_file"] = written(tmp_path / "own.key", own.private_key_pem)
+    assert verdicts(about("publish.ftp.cert_file", checked(minimal))) == ["ok"]
+    ftp["key_file"] = str(tmp_path / "gone.pem")
+    assert verdicts(about("publish.ftp.key_file", checked(minimal))) == ["FAIL"]
+
+
 def test_serving_nobody_is_a_warning(minimal: Sections) -> None:
     """Without a listener nothing can be published (L03.FR.08), and no station can connect."""
     found = checked(minimal)

@@ -1,5 +1,7 @@
-"""A file published over HTTPS beside HTTP and FTP, by the real daemon."""
+"""A file published over HTTPS and FTPS beside HTTP and FTP, by the real daemon."""
 
+import asyncio
+import ftplib
 import signal
 import ssl
 from pathlib import Path
@@ -29,8 +31,8 @@ def trust(tmp_path: Path) -> ssl.SSLContext:
 async def site(request: pytest.FixtureRequest, open_site: OpenSite, trust: ssl.SSLContext, tmp_path: Path) -> Site:
     """A site that serves over three protocols, to stations that ``trust`` it."""
     del trust  # what it wrote is used
-    https = {"listen": "127.0.0.1:0", "cert_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
-    return await open_site(request.param, {"publish": {"https": https}})
+    own = {"cert_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
+    return await open_site(request.param, {"publish": {"https": {"listen": "127.0.0.1:0", **own}, "ftp": own}})
 
 
 async def test_published_over_https(site: Site, trust: ssl.SSLContext) -> None:
@@ -70,3 +72,24 @@ async def test_stop_while_a_station_downloads_over_https(site: Site, trust: ssl.
         await site.daemon.logged("stopping")
         assert start + await answer.read() == file.body
     assert await site.daemon.stop() == 0
+
+
+async def test_published_over_ftps(site: Site, trust: ssl.SSLContext) -> None:
+    """L03.FR.03: the ftp URI serves who asks for TLS as well as who does not."""
+    file = firmware(3_000_000)
+    _, uris = await site.published(file)
+    address, _, path = uris[2].removeprefix("ftp://").partition("/")
+    host, _, port = address.partition(":")
+
+    def fetched(client: ftplib.FTP) -> bytes:
+        pieces: list[bytes] = []
+        with client:
+            client.connect(host, int(port), 30)
+            client.login()
+            if isinstance(client, ftplib.FTP_TLS):
+                client.prot_p()
+            client.retrbinary(f"RETR /{path}", pieces.append)
+        return b"".join(pieces)
+
+    for client in (ftplib.FTP_TLS(context=trust), ftplib.FTP()):
+        assert await asyncio.to_thread(fetched, client) == file.body

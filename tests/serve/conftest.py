@@ -25,7 +25,7 @@ from prometheus_client import CollectorRegistry
 from localctl.metrics import Metrics
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
-from localctl.serve.renewal import Certificate
+from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue, PublishedFile
 from localctl.store.names import published_path
 from localctl.values import Address
@@ -131,13 +131,23 @@ class Shop:
         return context.wrap_socket(sock, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
 
     def ftp(
-        self, idle_timeout: float = 60, host: str = "127.0.0.1", passive_ports: range | None = None
+        self,
+        idle_timeout: float = 60,
+        host: str = "127.0.0.1",
+        passive_ports: range | None = None,
+        certificate: Files | None = None,
     ) -> tuple[FtpServer, Address]:
         """A running FTP server."""
-        server = FtpServer(Address(host, 0), passive_ports, idle_timeout, self.catalogue, self.metrics)
+        server = FtpServer(Address(host, 0), passive_ports, idle_timeout, self.catalogue, self.metrics, certificate)
         address = server.start()
         self.stack.callback(server.stop, 0)
         return server, address
+
+    def ftps(self, idle_timeout: float = 60) -> Address:
+        """A running FTP server that offers TLS."""
+        self.issue()
+        files = Files("publish.ftp", str(self.cert_file), str(self.key_file))
+        return self.ftp(idle_timeout, certificate=files)[1]
 
     def url(self, scheme: str, address: Address) -> str:
         """The URL of the published file."""
