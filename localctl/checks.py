@@ -23,7 +23,7 @@ from localctl.certificate import Validity, validities
 from localctl.config import Config
 from localctl.errors import ConfigurationError
 from localctl.lan import interface_addresses, published_host
-from localctl.tls import SANE_CLOCK, client_context, explain, read_pem
+from localctl.tls import SANE_CLOCK, client_context, explain, read_pem, server_context
 from localctl.values import WILDCARDS, Address
 
 _SOON_SECONDS: Final = 30 * 86400
@@ -31,6 +31,7 @@ _PRIVILEGED: Final = 1024
 _LOW_PORT: Final = (
     "Choose a port above 1023, or let the service have this one: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit."
 )
+_PEM_ADVICE: Final = "Put a PEM file there that localctl's user may read."
 _TAKEN: Final = (
     "Does localctl run already (systemctl status localctl)? Else stop what listens there (ss -ltnp), "
     "or choose another port."
@@ -62,6 +63,10 @@ def run_checks(config: Config, *, offline: bool, clock: Callable[[], float] = ti
     csms = config.csms
     yield from _certificates("csms", clock(), ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)
     yield from _certificates("firmware", clock(), ca_file=config.firmware.ca_file)
+    if https := config.publish.https:
+        yield from _served_with("publish.https", https.cert_file, https.key_file, clock())
+    if (ftp := config.publish.ftp) and ftp.cert_file:
+        yield from _served_with("publish.ftp", ftp.cert_file, ftp.key_file, clock())
     for key, address in config.listeners().items():
         yield _address(key, address)
     yield from _served(config)
@@ -117,12 +122,22 @@ def _credentials(config: Config) -> Iterator[Check]:
         yield Check("warn", f"csms.basic_auth_password_file: {path} can be read by everyone", advice)
 
 
+def _served_with(section: str, cert_file: str, key_file: str, now: float) -> Iterator[Check]:
+    """The certificate of a listener."""
+    try:
+        server_context(section, cert_file, key_file)
+    except ConfigurationError as fault:
+        yield from (Check("FAIL", line, _PEM_ADVICE) for line in fault.faults)
+        return
+    key = f"{section}.cert_file"
+    yield _validity(f"{key}: {cert_file}", validities(read_pem(key, cert_file)), now, trusted=False)
+
+
 def _certificates(section: str, now: float, **files: str) -> Iterator[Check]:
     try:
         client_context(section, **files)
     except ConfigurationError as fault:
-        advice = "Put a PEM file there that localctl's user may read."
-        yield from (Check("FAIL", line, advice) for line in fault.faults)
+        yield from (Check("FAIL", line, _PEM_ADVICE) for line in fault.faults)
         return
     for name in ("ca_file", "cert_file"):
         path = files.get(name)

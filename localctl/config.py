@@ -60,9 +60,6 @@ _CREDENTIAL: Final = "credential:"
 # Keys that exist and are not obeyed yet, with the value that asks for nothing: refused by name, never ignored.
 NOT_OBEYED: Final[Mapping[str, object]] = {
     "stations.wss": None,
-    "publish.https": None,
-    "publish.ftp.cert_file": "",
-    "publish.ftp.key_file": "",
     "admin.per_station_metrics": False,
 }
 

@@ -18,6 +18,7 @@ from localctl.pulse import Pulse
 from localctl.relay.door import Door
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
+from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
 from localctl.values import Address
@@ -29,7 +30,10 @@ SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published no
 
 
 class Listeners:
-    """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin")."""
+    """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin").
+
+    Raises ConfigurationError where a certificate of theirs does not load.
+    """
 
     def __init__(self, config: Config, catalogue: Catalogue, csms_tls: ssl.SSLContext | None, metrics: Metrics) -> None:
         publish, stations, identity = config.publish, config.stations, config.controller.identity
@@ -37,23 +41,24 @@ class Listeners:
         self.addresses: dict[str, Address] = {}
         self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws else None
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
-        self._ftp = (
-            FtpServer(publish.ftp.listen, publish.ftp.passive_ports, idle, catalogue, metrics) if publish.ftp else None
-        )
+        self._https = _https_server(config, catalogue, metrics)
+        self._ftp = _ftp_server(config, catalogue, metrics)
         self._admin: AdminServer | None = None
         self._config = config
 
     @property
     def pulses(self) -> tuple[Pulse, ...]:
         """Those of the serving threads."""
-        return tuple(server.pulse for server in (self._http, self._ftp) if server)
+        return tuple(server.pulse for server in self._servers)
+
+    @property
+    def _servers(self) -> tuple[HttpServer | FtpServer, ...]:
+        return tuple(server for server in (self._http, self._https, self._ftp) if server)
 
     async def open(self, views: Views) -> None:
         """Bind all of them. Raises ListenError; what is bound by then is for ``close``."""
-        if self._http:
-            self.addresses["publish.http"] = self._http.start()
-        if self._ftp:
-            self.addresses["publish.ftp"] = self._ftp.start()
+        for server in self._servers:
+            self.addresses[f"publish.{server.pulse.loop}"] = server.start()
         if self._config.admin.listen:
             self._admin = AdminServer(self._config.admin.listen, views)
             self.addresses["admin"] = await self._admin.start()
@@ -65,11 +70,10 @@ class Listeners:
 
     async def close(self, grace: float) -> None:
         """Refuse what is new, give transfers ``grace`` seconds, then close relays and all else."""
-        servers = [server for server in (self._http, self._ftp) if server]
-        for listener in (self.door, *servers):
+        for listener in (self.door, *self._servers):
             if listener:
                 listener.refuse()
-        await asyncio.gather(*(asyncio.to_thread(server.stop, grace) for server in servers))
+        await asyncio.gather(*(asyncio.to_thread(server.stop, grace) for server in self._servers))
         if self.door:
             await self.door.stop()
         if self._admin:
@@ -93,3 +97,19 @@ class Listeners:
             await aiofiles.os.replace(draft, path)
         except OSError as fault:  # a full disk: stations are relayed all the same
             log.warning("%s cannot be written: %s; make room on the disk", path, fault.strerror)
+
+
+def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:
+    ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds
+    if ftp is None:
+        return None
+    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file) if ftp.cert_file else None
+    return FtpServer(ftp.listen, ftp.passive_ports, idle, catalogue, metrics, certificate)
+
+
+def _https_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> HttpServer | None:
+    https = config.publish.https
+    if https is None:
+        return None
+    certificate = Certificate("publish.https", https.cert_file, https.key_file)
+    return HttpServer(https.listen, config.publish.idle_timeout_seconds, catalogue, metrics, certificate)

@@ -36,7 +36,7 @@ DOWNLOAD_RESULTS: Final = ("complete", "failed", "refused", "cancelled")
 TRANSFER_RESULTS: Final = ("complete", "aborted", "idle")
 REFUSALS: Final = ("not_found", "busy", "busy_address", "stopping")
 OPERATIONS: Final = ("read", "write", "fsync", "rename", "unlink", "commit")
-LOOPS: Final = ("main", "http", "ftp")
+LOOPS: Final = ("main", "http", "https", "ftp")
 ACTIONS: Final = (
     "BootNotification",
     "Heartbeat",

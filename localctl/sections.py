@@ -74,9 +74,7 @@ class Csms(Section):
     def _belong_together(self) -> Self:
         if "1.6" in self.ocpp_versions:
             raise ValueError('ocpp_versions: "1.6" has no PublishFirmware; allowed: a list of "2.1" and "2.0.1"')
-        if bool(self.cert_file) != bool(self.key_file):
-            alone, missing = ("cert_file", "key_file") if self.cert_file else ("key_file", "cert_file")
-            raise ValueError(f"{alone}: is of no use without {missing}; allowed: both or neither")
+        _check_pair(self.cert_file, self.key_file)
         if self.basic_auth_password.get_secret_value() and self.basic_auth_password_file:
             raise ValueError("basic_auth_password: is given twice; allowed: it or basic_auth_password_file, not both")
         return self
@@ -154,6 +152,11 @@ class PublishFtp(Section):
     cert_file: FilePath = ""
     key_file: FilePath = ""
 
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        _check_pair(self.cert_file, self.key_file)
+        return self
+
 
 class Publish(Section):
     """Handing files to stations."""
@@ -219,3 +222,10 @@ def _collide(one: Address, other: Address) -> bool:
     if one.port != other.port or one.port == 0 or (":" in one.host) != (":" in other.host):
         return False
     return one.host == other.host or bool({one.host, other.host} & WILDCARDS)
+
+
+def _check_pair(cert_file: str, key_file: str) -> None:
+    """Raise ValueError where one of the two is missing."""
+    if bool(cert_file) != bool(key_file):
+        alone, missing = ("cert_file", "key_file") if cert_file else ("key_file", "cert_file")
+        raise ValueError(f"{alone}: is of no use without {missing}; allowed: both or neither")

@@ -50,6 +50,11 @@ _REASON: Final[Mapping[str, str]] = {
     "UNEXPECTED_EOF_WHILE_READING": "it ended the connection in the middle of the handshake",
 }
 
+# What Python offers, and the two suites beside it that OCPP wants of a server with an RSA key (Part 2, A00).
+CIPHERS: Final = (
+    "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM:"
+    "AES128-GCM-SHA256:AES256-GCM-SHA384"
+)
 _MISMATCHES: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 
 
@@ -69,8 +74,41 @@ def client_context(section: str, *, ca_file: str = "", cert_file: str = "", key_
     else:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if cert_file:
-        _show(context, section, cert_file, key_file)
+        load_chain(context, section, cert_file, key_file)
     return context
+
+
+def server_context(section: str, cert_file: str, key_file: str) -> ssl.SSLContext:
+    """What a listener of ours shows: TLS 1.2 or later, OCPP's cipher suites, nothing asked of the client.
+
+    ``section`` is where the two keys stand ("publish.https"). ``load_chain`` gives the context another certificate,
+    for the connections that come then. Raises ConfigurationError whose faults name the key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    # A client cannot make us write what we hold back in the middle of a transfer, nor compute for nothing.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    load_chain(context, section, cert_file, key_file)
+    return context
+
+
+def load_chain(context: ssl.SSLContext, section: str, cert_file: str, key_file: str) -> None:
+    """Show this certificate from now on; on a context in use too. Raises ConfigurationError whose faults name the key.
+
+    A pair that does not load may leave the context without one: try it on another context first.
+    """
+    read_pem(f"{section}.cert_file", cert_file)
+    read_pem(f"{section}.key_file", key_file, kind=b"PRIVATE KEY-----")
+    try:
+        context.load_cert_chain(cert_file, key_file, password=_no_passphrase)
+    except _Encrypted:
+        raise _fault(f"{section}.key_file", key_file, "is encrypted; allowed: a key without a passphrase") from None
+    except ssl.SSLError as fault:  # both files were readable a moment ago
+        if fault.reason in _MISMATCHES:
+            line = f"is not the key of {section}.cert_file; allowed: the key that the certificate was made with"
+            raise _fault(f"{section}.key_file", key_file, line) from None
+        raise _fault(f"{section}.cert_file", cert_file, f"or {key_file} is damaged ({fault.reason})") from None
 
 
 def read_pem(key: str, path: str, kind: bytes = b"CERTIFICATE-----") -> bytes:
@@ -105,20 +143,6 @@ def _trust(context: ssl.SSLContext, key: str, path: str) -> None:
         context.load_verify_locations(path)
     except OSError:
         raise _fault(key, path, "holds a damaged certificate") from None
-
-
-def _show(context: ssl.SSLContext, section: str, cert_file: str, key_file: str) -> None:
-    read_pem(f"{section}.cert_file", cert_file)
-    read_pem(f"{section}.key_file", key_file, kind=b"PRIVATE KEY-----")
-    try:
-        context.load_cert_chain(cert_file, key_file, password=_no_passphrase)
-    except _Encrypted:
-        raise _fault(f"{section}.key_file", key_file, "is encrypted; allowed: a key without a passphrase") from None
-    except ssl.SSLError as fault:  # both files were readable a moment ago
-        if fault.reason in _MISMATCHES:
-            line = f"is not the key of {section}.cert_file; allowed: the key that the certificate was made with"
-            raise _fault(f"{section}.key_file", key_file, line) from None
-        raise _fault(f"{section}.cert_file", cert_file, f"or {key_file} is damaged ({fault.reason})") from None
 
 
 class _Encrypted(Exception):

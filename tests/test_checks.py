@@ -284,6 +284,34 @@ def test_bad_files_of_certificates_fail_by_their_keys(minimal: Sections, authori
     assert verdicts(about("firmware.ca_file", found)) == ["FAIL"]
 
 
+def test_certificate_of_https_is_checked(minimal: Sections, authority: trustme.CA, tmp_path: Path) -> None:
+    """Files, their match and their end, by the keys of publish.https."""
+    own = authority.issue_cert("192.0.2.1", not_after=NOW + timedelta(days=3))
+    cert_file = written(tmp_path / "own.pem", *own.cert_chain_pems)
+    https: dict[str, object] = {"listen": "127.0.0.1:0", "cert_file": cert_file}
+    https["key_file"] = written(tmp_path / "own.key", own.private_key_pem)
+    minimal["publish"] = {"https": https}
+    [certificate] = about("publish.https.cert_file", checked(minimal))
+    assert (certificate.verdict, "in 3 days" in certificate.what) == ("warn", True)
+    https["key_file"] = written(tmp_path / "other.key", authority.issue_cert("x.example").private_key_pem)
+    assert verdicts(about("publish.https.key_file", checked(minimal))) == ["FAIL"]
+    https["cert_file"] = str(tmp_path / "gone.pem")
+    assert verdicts(about("publish.https.cert_file", checked(minimal))) == ["FAIL"]
+
+
+def test_certificate_of_ftps_is_checked(minimal: Sections, authority: trustme.CA, tmp_path: Path) -> None:
+    """By the keys of publish.ftp; without one there is nothing to check."""
+    own = authority.issue_cert("192.0.2.1", not_after=NOW + timedelta(days=99))
+    ftp: dict[str, object] = {"listen": "127.0.0.1:0"}
+    minimal["publish"] = {"ftp": ftp}
+    assert not about("publish.ftp.cert_file", checked(minimal))
+    ftp["cert_file"] = written(tmp_path / "own.pem", *own.cert_chain_pems)
+    ftp["key_file"] = written(tmp_path / "own.key", own.private_key_pem)
+    assert verdicts(about("publish.ftp.cert_file", checked(minimal))) == ["ok"]
+    ftp["key_file"] = str(tmp_path / "gone.pem")
+    assert verdicts(about("publish.ftp.key_file", checked(minimal))) == ["FAIL"]
+
+
 def test_serving_nobody_is_a_warning(minimal: Sections) -> None:
     """Without a listener nothing can be published (L03.FR.08), and no station can connect."""
     found = checked(minimal)

@@ -8,11 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from prometheus_client import CollectorRegistry
 
 from localctl.admin.api import Views
 from localctl.config import parse
-from localctl.errors import ListenError
+from localctl.errors import ConfigurationError, ListenError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
 from localctl.store.catalogue import Catalogue
@@ -74,6 +75,26 @@ async def test_uris(tmp_path: Path) -> None:
             f"http://{at['publish.http']}{path}",
             f"ftp://{at['publish.ftp']}{path}",
         )
+
+
+async def test_https_is_told_between_them(tmp_path: Path) -> None:
+    """L03.FR.04: http, https, ftp; its listener and its loop are told too."""
+    own = trustme.CA().issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA).private_key_and_cert_chain_pem
+    own.write_to_path(str(tmp_path / "own.pem"))
+    https = {**ANY, "cert_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.pem")}
+    publish = {"ftp": {**ANY, "passive_ports": ""}, "https": https, "http": ANY}
+    async with opened(tmp_path, {"publish": publish}) as listeners:
+        schemes = [uri.partition("://")[0] for uri in listeners.uris("a" * 32, "x")]
+        assert schemes == ["http", "https", "ftp"]
+        assert [pulse.loop for pulse in listeners.pulses] == schemes
+
+
+async def test_a_certificate_that_does_not_load(tmp_path: Path) -> None:
+    """It is named by its key before anything is bound."""
+    https = {**ANY, "cert_file": str(tmp_path / "gone.pem"), "key_file": str(tmp_path / "gone.pem")}
+    with pytest.raises(ConfigurationError, match=r"publish\.https\.cert_file: .* cannot be read"):
+        async with opened(tmp_path, {"publish": {"https": https}}):
+            raise AssertionError("it opened")
 
 
 async def test_uris_with_the_installers_word(tmp_path: Path) -> None:

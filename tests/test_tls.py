@@ -10,7 +10,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from localctl.errors import ConfigurationError
-from localctl.tls import client_context, explain, read_pem
+from localctl.tls import client_context, explain, read_pem, server_context
 from tests.actors.greeter import Answer, greeting, listening, plain
 
 NOW = datetime.now(UTC)
@@ -35,7 +35,7 @@ def written(path: Path, content: bytes) -> str:
     return str(path)
 
 
-def server_context(certificate: trustme.LeafCert, clients: trustme.CA | None = None) -> ssl.SSLContext:
+def csms_context(certificate: trustme.LeafCert, clients: trustme.CA | None = None) -> ssl.SSLContext:
     """A CSMS's side; with ``clients`` it wants a certificate from that authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
@@ -72,7 +72,7 @@ def faults(**files: str) -> str:
 
 def test_peer_of_a_trusted_root_is_accepted(authority: trustme.CA, ca_file: str) -> None:
     """Security profile 2: the CSMS's certificate comes from ca_file and has its name; the newest TLS is spoken."""
-    server = server_context(authority.issue_cert(HOST))
+    server = csms_context(authority.issue_cert(HOST))
     assert handshake(client_context("csms", ca_file=ca_file), greeting(server)) == b"TLSv1.3"
 
 
@@ -80,7 +80,7 @@ def test_trusted_certificate_need_not_be_a_root(authority: trustme.CA, tmp_path:
     """An intermediate authority in ca_file is enough: installers are seldom given the root."""
     middle = authority.create_child_ca()
     ca_file = written(tmp_path / "middle.pem", middle.cert_pem.bytes())
-    assert handshake(client_context("csms", ca_file=ca_file), greeting(server_context(middle.issue_cert(HOST))))
+    assert handshake(client_context("csms", ca_file=ca_file), greeting(csms_context(middle.issue_cert(HOST))))
 
 
 def test_own_certificate_is_shown(authority: trustme.CA, ca_file: str, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_own_certificate_is_shown(authority: trustme.CA, ca_file: str, tmp_path:
     own = authority.issue_cert("LC-0001")
     cert_file = written(tmp_path / "own.pem", own.cert_chain_pems[0].bytes())
     key_file = written(tmp_path / "own.key", own.private_key_pem.bytes())
-    server = greeting(server_context(authority.issue_cert(HOST), clients=authority))
+    server = greeting(csms_context(authority.issue_cert(HOST), clients=authority))
     assert handshake(client_context("csms", ca_file=ca_file, cert_file=cert_file, key_file=key_file), server)
     error = refusal(client_context("csms", ca_file=ca_file), server)
     assert explain(error, NOW.timestamp()) == "it wants a certificate of ours: set cert_file and key_file"
@@ -99,13 +99,13 @@ def test_refused_certificate_of_ours_is_told(authority: trustme.CA, ca_file: str
     own = trustme.CA().issue_cert("LC-0001")
     cert_file = written(tmp_path / "own.pem", own.private_key_and_cert_chain_pem.bytes())
     client = client_context("csms", ca_file=ca_file, cert_file=cert_file, key_file=cert_file)
-    error = refusal(client, greeting(server_context(authority.issue_cert(HOST), clients=authority)))
+    error = refusal(client, greeting(csms_context(authority.issue_cert(HOST), clients=authority)))
     assert explain(error, NOW.timestamp()) == "it refuses our certificate: cert_file must name one that it accepts"
 
 
 def test_system_roots_are_trusted_without_a_file() -> None:
     """An empty ca_file asks for the system's roots: what they do not know is refused."""
-    error = refusal(client_context("csms"), greeting(server_context(trustme.CA().issue_cert(HOST))))
+    error = refusal(client_context("csms"), greeting(csms_context(trustme.CA().issue_cert(HOST))))
     assert explain(error, NOW.timestamp()) == (
         "its certificate comes from no root that we trust: ca_file must name that root"
     )
@@ -113,7 +113,7 @@ def test_system_roots_are_trusted_without_a_file() -> None:
 
 def test_unknown_issuer_is_told(ca_file: str) -> None:
     """A root other than ca_file's is named as the cause; the clock is not suspected."""
-    error = refusal(client_context("csms", ca_file=ca_file), greeting(server_context(trustme.CA().issue_cert(HOST))))
+    error = refusal(client_context("csms", ca_file=ca_file), greeting(csms_context(trustme.CA().issue_cert(HOST))))
     assert explain(error, NOW.timestamp()) == (
         "its certificate comes from no root that we trust: ca_file must name that root"
     )
@@ -122,13 +122,13 @@ def test_unknown_issuer_is_told(ca_file: str) -> None:
 @pytest.mark.parametrize("name", ["other.example", "127.0.0.1"])
 def test_wrong_name_is_told(authority: trustme.CA, ca_file: str, name: str) -> None:
     """A certificate for another name or address than the URL's is refused, and told (faults, row 36)."""
-    error = refusal(client_context("csms", ca_file=ca_file), greeting(server_context(authority.issue_cert(HOST))), name)
+    error = refusal(client_context("csms", ca_file=ca_file), greeting(csms_context(authority.issue_cert(HOST))), name)
     assert explain(error, NOW.timestamp()) == "its certificate is for another name than the one in the URL"
 
 
 def test_expired_certificate_is_told_with_the_clock(authority: trustme.CA, ca_file: str) -> None:
     """Expired, or our clock has jumped ahead: both stand in the line (faults, rows 9 and 36)."""
-    server = server_context(authority.issue_cert(HOST, not_after=NOW - timedelta(days=1)))
+    server = csms_context(authority.issue_cert(HOST, not_after=NOW - timedelta(days=1)))
     error = refusal(client_context("csms", ca_file=ca_file), greeting(server))
     assert explain(error, datetime(2031, 5, 6, 7, 8, tzinfo=UTC).timestamp()) == (
         "its certificate has expired; is this machine's clock right? it says 2031-05-06 07:08 UTC"
@@ -137,7 +137,7 @@ def test_expired_certificate_is_told_with_the_clock(authority: trustme.CA, ca_fi
 
 def test_certificate_of_the_future_is_a_clock_problem(authority: trustme.CA, ca_file: str) -> None:
     """A machine without a battery clock starts in 1970, and every certificate is of the future (faults, row 9)."""
-    server = server_context(
+    server = csms_context(
         authority.issue_cert(HOST, not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=2))
     )
     error = refusal(client_context("csms", ca_file=ca_file), greeting(server))
@@ -148,7 +148,7 @@ def test_certificate_of_the_future_is_a_clock_problem(authority: trustme.CA, ca_
 
 def test_clock_before_we_were_written_is_always_told(ca_file: str) -> None:
     """With such a clock no verdict on a certificate can be relied on."""
-    error = refusal(client_context("csms", ca_file=ca_file), greeting(server_context(trustme.CA().issue_cert(HOST))))
+    error = refusal(client_context("csms", ca_file=ca_file), greeting(csms_context(trustme.CA().issue_cert(HOST))))
     assert explain(error, 0).endswith("; is this machine's clock right? it says 1970-01-01 00:00 UTC")
 
 
@@ -163,7 +163,7 @@ def test_old_tls_is_refused(authority: trustme.CA, ca_file: str) -> None:
     """TLS 1.2 is the least (OCPP 2.0.1 Part 2, A00.FR.313)."""
     client = client_context("csms", ca_file=ca_file)
     assert client.minimum_version == ssl.TLSVersion.TLSv1_2
-    server = server_context(authority.issue_cert(HOST))
+    server = csms_context(authority.issue_cert(HOST))
     server.set_ciphers("DEFAULT:@SECLEVEL=0")
     server.minimum_version = server.maximum_version = ssl.TLSVersion.TLSv1_1
     error = refusal(client, greeting(server))
@@ -238,3 +238,56 @@ def test_encrypted_key_is_told_and_nobody_is_asked(authority: trustme.CA, tmp_pa
 def test_pem_file_is_read_whole(ca_file: str) -> None:
     """The bytes are the file's."""
     assert read_pem("csms.ca_file", ca_file) == Path(ca_file).read_bytes()
+
+
+@pytest.fixture
+def own(authority: trustme.CA, tmp_path: Path) -> tuple[str, str]:
+    """The certificate and the key of a listener."""
+    leaf = authority.issue_cert(HOST, key_type=trustme.KeyType.ECDSA)
+    cert_file = written(tmp_path / "own.pem", leaf.cert_chain_pems[0].bytes())
+    return cert_file, written(tmp_path / "own.key", leaf.private_key_pem.bytes())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_listener_speaks_both_versions(ca_file: str, own: tuple[str, str], version: ssl.TLSVersion) -> None:
+    """TLS 1.2 and 1.3 to whoever trusts the authority."""
+    client = client_context("csms", ca_file=ca_file)
+    client.minimum_version = client.maximum_version = version
+    assert handshake(client, greeting(server_context("publish.https", *own))) == version.name.replace("_", ".").encode()
+
+
+@pytest.mark.parametrize(
+    ("suite", "key_type"),
+    [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", trustme.KeyType.ECDSA),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", trustme.KeyType.ECDSA),
+        ("AES128-GCM-SHA256", trustme.KeyType.RSA),
+        ("AES256-GCM-SHA384", trustme.KeyType.RSA),
+    ],
+)
+def test_listener_has_the_suites_of_ocpp(
+    authority: trustme.CA, ca_file: str, tmp_path: Path, suite: str, key_type: trustme.KeyType
+) -> None:
+    """Part 2, A00: a station that knows but one of the four suites is served, given a certificate of its kind."""
+    leaf = authority.issue_cert(HOST, key_type=key_type)
+    both = written(tmp_path / "both.pem", leaf.private_key_and_cert_chain_pem.bytes())
+    client = client_context("csms", ca_file=ca_file)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(suite)
+    assert handshake(client, greeting(server_context("publish.https", both, both))) == b"TLSv1.2"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_listener_refuses_old_tls(ca_file: str, own: tuple[str, str]) -> None:
+    """TLS 1.1 finds nobody."""
+    client = client_context("csms", ca_file=ca_file)
+    client.set_ciphers("DEFAULT:@SECLEVEL=0")
+    client.minimum_version = client.maximum_version = ssl.TLSVersion.TLSv1_1
+    refusal(client, greeting(server_context("publish.https", *own)))
+
+
+def test_listener_names_the_key_of_a_bad_file(own: tuple[str, str]) -> None:
+    """The section is part of the key."""
+    with pytest.raises(ConfigurationError) as caught:
+        server_context("publish.https", own[0], own[0])
+    assert caught.value.faults == (f'publish.https.key_file: "{own[0]}" holds no private key in PEM form',)

@@ -17,6 +17,7 @@ from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
 from localctl.serve import tcp
 from localctl.serve.ftp_session import Session, session_class
+from localctl.serve.renewal import LOOK_SECONDS, Files
 from localctl.serve.starvation import PAUSE_SECONDS, Starvation
 from localctl.serve.transfer import Lending
 from localctl.store.catalogue import Catalogue
@@ -30,8 +31,8 @@ _log = logging.getLogger("localctl.serve.ftp")
 class FtpServer:
     """Published files over FTP at ``listen``, data connections on ``passive_ports`` (None: any free one).
 
-    A transfer that takes nothing, or a session that says nothing, for ``idle_timeout`` seconds is ended. ``now`` gives
-    Unix seconds.
+    With a ``certificate`` clients may ask for TLS; raises ConfigurationError where it does not load. A transfer that
+    takes nothing, or a session that says nothing, for ``idle_timeout`` seconds is ended. ``now`` gives Unix seconds.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class FtpServer:
         idle_timeout: float,
         catalogue: Catalogue,
         metrics: Metrics,
+        certificate: Files | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.pulse = Pulse("ftp", metrics)
         self._listen = listen
         self._lending = Lending("ftp", catalogue, metrics, idle_timeout, now)
-        self._session_class = session_class(self._lending, idle_timeout, passive_ports)
+        self._session_class = session_class(self._lending, idle_timeout, passive_ports, certificate)
+        self._certificate = certificate
         self._thread: threading.Thread | None = None
         self._deadline: float | None = None  # monotonic seconds; set once, by stop()
 
@@ -78,6 +81,8 @@ class FtpServer:
         try:
             loop.call_every(INTERVAL_SECONDS, self.pulse.beat)
             loop.call_every(self._lending.sweep_interval, self._lending.sweep)
+            if self._certificate:
+                loop.call_every(LOOK_SECONDS, self._certificate.renew, self._load)
             while not self._is_over():
                 loop.poll(INTERVAL_SECONDS if (soon := loop.sched.poll()) is None else min(soon, INTERVAL_SECONDS))
         except Exception:  # noqa: BLE001  a thread has nobody to tell; the daemon sees its pulse stop
@@ -86,6 +91,12 @@ class FtpServer:
             server.close()
             _say_goodbye(loop)
             loop.close()
+
+    def _load(self) -> None:
+        from localctl.serve import ftps
+
+        if self._certificate:
+            self._session_class.ssl_context = ftps.context(self._certificate)
 
     def _is_over(self) -> bool:
         if self._deadline is None:

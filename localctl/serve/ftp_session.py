@@ -7,7 +7,7 @@ is one loan, ended wherever the transfer ends.
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pyftpdlib.ioloop  # noqa: F401  before its handlers: it alone imports asyncore without the deprecation
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -16,6 +16,7 @@ from pyftpdlib.handlers import FTPHandler
 from localctl.errors import NotPublished, TransfersExhausted
 from localctl.serve.ftp_data import DataConnection, DataListener, LentFile
 from localctl.serve.ftp_files import PublishedFiles
+from localctl.serve.renewal import Files
 from localctl.serve.transfer import Lending, Result
 
 USERS: Final = ("anonymous", "ftp")
@@ -33,11 +34,12 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
     """pyftpdlib's session with our rules; ``session_class`` makes the class that a server uses."""
 
     lending: Lending
+    ssl_context: Any  # where a certificate is configured
     _in_buffer: list[bytes]
     _out_dtp_queue: tuple[Any, bool, LentFile | None, str] | None  # what waits for its data connection
 
     banner = "localctl ready."
-    proto_cmds: Final = {name: FTPHandler.proto_cmds[name] for name in COMMANDS}
+    proto_cmds: ClassVar = {name: FTPHandler.proto_cmds[name] for name in COMMANDS}
     max_login_attempts = 3
 
     def handle(self) -> None:
@@ -161,17 +163,34 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
         self.close_when_done()
 
 
-def session_class(lending: Lending, idle_timeout: float, passive_ports: range | None) -> type[Session]:
-    """The class of one server's sessions: pyftpdlib keeps settings in classes, and two servers must not share them."""
+def session_class(
+    lending: Lending, idle_timeout: float, passive_ports: range | None, certificate: Files | None = None
+) -> type[Session]:
+    """The class of one server's sessions: pyftpdlib keeps settings in classes, and two servers must not share them.
+
+    Raises ConfigurationError where the ``certificate`` does not load.
+    """
     anonymous = DummyAuthorizer()
     anonymous.add_anonymous("/", msg_login="Welcome.", msg_quit="Goodbye.")
+    session: type[Session] = Session
+    data: type[DataConnection] = DataConnection
+    secure: dict[str, object] = {}
+    if certificate:
+        from localctl.serve import ftps
+
+        session, data, secure = (
+            ftps.SecureSession,
+            ftps.SecureDataConnection,
+            {"ssl_context": ftps.context(certificate)},
+        )
     settings = {
+        **secure,
         "lending": lending,
         "authorizer": anonymous,
         "timeout": idle_timeout,
         "passive_ports": passive_ports,
         "abstracted_fs": type("Files", (PublishedFiles,), {"catalogue": lending.catalogue}),
-        "dtp_handler": type("Data", (DataConnection,), {"timeout": idle_timeout}),
+        "dtp_handler": type("Data", (data,), {"timeout": idle_timeout}),
         "passive_dtp": type("Waiting", (DataListener,), {"timeout": min(idle_timeout, _CONNECTING_SECONDS)}),
     }
-    return type("StationSession", (Session,), settings)
+    return type("StationSession", (session,), settings)

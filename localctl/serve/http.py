@@ -1,7 +1,8 @@
-"""Serving published files over HTTP: a thread of its own with an asyncio loop of its own.
+"""Serving published files over HTTP or HTTPS: for each a thread of its own with an asyncio loop of its own.
 
-Reading a cold page of an SD card blocks this loop and no other. What is answered is decided in ``http_headers``; here
-are the listener, the connections and their limits, and the order of stopping.
+Reading a cold page of an SD card, or the TLS handshakes of many stations at once, block this loop and no other. What is
+answered is decided in ``http_headers``; here are the listener, the connections and their limits, and the order of
+stopping.
 """
 
 import asyncio
@@ -23,13 +24,14 @@ from localctl.pulse import Pulse
 from localctl.serve import tcp
 from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
+from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
+from localctl.serve.renewal import Certificate
 from localctl.serve.starvation import Starvation
 from localctl.serve.transfer import Lending
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 
-KEY: Final = "publish.http.listen"
 _KEEPALIVE_SECONDS: Final = 30  # for a request to be there whole, from the connection or from the last answer
 _LINGERING_SECONDS: Final = 5  # for the rest of a body that nobody wants
 _CANCEL_SECONDS: Final = 0.1  # for an answer to end by itself once the grace is over; 0 would be for ever
@@ -37,9 +39,9 @@ _log = logging.getLogger("localctl.serve.http")
 
 
 class HttpServer:
-    """Published files over HTTP at ``listen``; a transfer that takes nothing for ``idle_timeout`` seconds is ended.
+    """Published files over HTTP at ``listen``, or over HTTPS where there is a ``certificate``.
 
-    ``now`` gives Unix seconds.
+    A transfer that takes nothing for ``idle_timeout`` seconds is ended. ``now`` gives Unix seconds.
     """
 
     def __init__(
@@ -48,20 +50,25 @@ class HttpServer:
         idle_timeout: float,
         catalogue: Catalogue,
         metrics: Metrics,
+        certificate: Certificate | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.pulse = Pulse("http", metrics)
+        protocol: Final = "https" if certificate else "http"
+        self.pulse = Pulse(protocol, metrics)
+        self._key = f"publish.{protocol}.listen"
         self._listen = listen
-        self._lending = Lending("http", catalogue, metrics, idle_timeout, now)
+        self._certificate = certificate
+        self._lending = Lending(protocol, catalogue, metrics, idle_timeout, now)
+        self._buffer = bytearray(PIECE if certificate else 0)
         self._thread: threading.Thread | None = None
         self._ready: concurrent.futures.Future[_Running] = concurrent.futures.Future()
-        self._starvation = Starvation(KEY)
+        self._starvation = Starvation(self._key)
 
     def start(self) -> Address:
         """Bind, then serve in a thread; the address bound. Raises ListenError."""
-        sock = tcp.listen(KEY, self._listen)
+        sock = tcp.listen(self._key, self._listen)
         address = tcp.bound(sock)
-        self._thread = threading.Thread(target=self._run, args=(sock,), name="serve-http", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(sock,), name=f"serve-{self.pulse.loop}", daemon=True)
         self._thread.start()
         self._ready.result()
         return address
@@ -93,18 +100,23 @@ class HttpServer:
     async def _serve(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_loop_fault)
-        runner = web.ServerRunner(_Connections(self._answer), shutdown_timeout=_CANCEL_SECONDS)
+        context = self._certificate.context if self._certificate else None
+        connections = _Connections(self._answer)
+        runner = web.ServerRunner(connections, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
-        await web.SockSite(runner, sock, backlog=tcp.BACKLOG).start()
+        await web.SockSite(runner, sock, ssl_context=context, backlog=tcp.BACKLOG).start()
         running = _Running(loop, loop.create_future())
         self._ready.set_result(running)
         async with asyncio.TaskGroup() as group:
             chores = (
                 group.create_task(self.pulse.run(), name="pulse"),
                 group.create_task(self._sweep(), name="sweep"),
+                *([group.create_task(self._certificate.watch(), name="certificate")] if self._certificate else ()),
             )
             await self._settle(await running.stopping)
+            left = [each.transport for each in connections.connections if each.transport] if context else []
             await runner.cleanup()
+            await _abort(left)
             for chore in chores:
                 chore.cancel()
 
@@ -116,6 +128,8 @@ class HttpServer:
         asked = {name: ", ".join(request.headers.getall(name)) for name in CONSULTED if name in request.headers}
         verdict = answer(request.method, asked, file)
         if verdict.count:
+            if self._certificate:
+                return SealedBody(verdict, file, self._lending, self._buffer)
             return FileBody(verdict, file, self._lending)
         return without_body(verdict.status, verdict.headers)
 
@@ -136,6 +150,14 @@ class HttpServer:
     def _on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not self._starvation.is_behind(context.get("exception")):  # asyncio itself pauses the listener for a second
             loop.default_exception_handler(context)
+
+
+async def _abort(transports: list[asyncio.Transport]) -> None:
+    """Close what would wait for its station to say goodbye."""
+    for transport in transports:
+        transport.abort()
+    for _ in range(3):  # the socket, the TLS upon it and the connection upon that are told in turn
+        await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +188,9 @@ class _Connection(web.RequestHandler):
     __slots__ = ()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks for a bool; aiohttp has no use for it
-        """A client may shut its sending side once it has asked, and still gets its answer."""
+        """A client may shut its sending side once it has asked, and still gets its answer; TLS knows no such thing."""
+        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
+            return False
         if self._waiter is not None and not self._waiter.done():  # it asks nothing
             return False
         self.close()  # after the answers under way

@@ -58,7 +58,10 @@ class FileBody(web.StreamResponse):
         try:
             async with asyncio.timeout(None) as limit:
                 writer = await super().prepare(request)
-                await self._send(request.transport, transfer, limit)
+                transport = request.transport
+                if writer is None or transport is None or transport.is_closing():
+                    raise ConnectionResetError
+                await self._send(writer, transport, transfer, limit)
                 await super().write_eof()
             result = "complete"
         except TimeoutError:
@@ -74,9 +77,13 @@ class FileBody(web.StreamResponse):
         self.headers.update(other.headers)
         return await super().prepare(request)
 
-    async def _send(self, transport: asyncio.Transport | None, transfer: Transfer, limit: asyncio.Timeout) -> None:
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError
+    async def _send(
+        self,
+        writer: AbstractStreamWriter,  # noqa: ARG002  what goes over TLS is sent through it
+        transport: asyncio.Transport,
+        transfer: Transfer,
+        limit: asyncio.Timeout,
+    ) -> None:
         loop = asyncio.get_running_loop()
         sock: tcp.Socket = transport.get_extra_info("socket")
         transfer.attach(sock, transport.get_write_buffer_size(), lambda: limit.reschedule(loop.time()))
@@ -107,6 +114,8 @@ class FileBody(web.StreamResponse):
     def _cut(self, request: web.BaseRequest) -> None:
         transport = request.transport
         if transport is not None:
-            tcp.reset_on_close(transport.get_extra_info("socket"))
+            sock: tcp.Socket | None = transport.get_extra_info("socket")
+            if sock is not None:
+                tcp.reset_on_close(sock)
             transport.abort()
         raise ConnectionResetError

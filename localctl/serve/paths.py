@@ -13,7 +13,7 @@ from typing import Final
 from localctl.store.catalogue import Catalogue, PublishedFile
 from localctl.store.names import PREFIX, is_checksum
 
-_ORIGIN: Final = re.compile(r"http://[^/?#]*", re.IGNORECASE)
+_ORIGIN: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

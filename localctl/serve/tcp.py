@@ -18,6 +18,7 @@ Socket = socket.socket | TransportSocket
 BACKLOG: Final = 128
 _INFO_SIZE: Final = 192
 _ACKNOWLEDGED_AT: Final = 120  # tcpi_bytes_acked in struct tcp_info, linux/tcp.h; there since Linux 4.1
+_ESTABLISHED: Final = 1
 _CLOSED: Final = 7  # TCP_CLOSE, linux/tcp_states.h
 
 
@@ -53,12 +54,21 @@ def unacknowledged(sock: Socket) -> int:
 
 def is_gone(sock: Socket) -> bool:
     """Whether the connection is over: reset by the peer, or closed by us."""
-    try:
-        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSED
-    except OSError:
-        return True
+    return _state(sock) == _CLOSED
+
+
+def is_open(sock: Socket) -> bool:
+    """Whether neither side has closed it, nor its own sending side."""
+    return _state(sock) == _ESTABLISHED
 
 
 def reset_on_close(sock: Socket) -> None:
     """Make close() throw away what is unsent, rather than the kernel trying on for minutes."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0))
+
+
+def _state(sock: Socket) -> int:
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    except OSError:
+        return _CLOSED

@@ -16,6 +16,7 @@ from localctl.errors import NotPublished, TransfersExhausted
 from localctl.metrics import Metrics
 from localctl.serve import paths, tcp
 from localctl.serve.opening import open_published
+from localctl.serve.sealed import opened
 from localctl.store.catalogue import Catalogue, Loan, Protocol, PublishedFile
 
 Result = Literal["complete", "aborted", "idle"]
@@ -124,17 +125,22 @@ class Transfer:
         self._lending = lending
         self._socket: tcp.Socket | None = None
         self._ahead = 0
+        self._sealed = False
         self._stall: Callable[[], None] | None = None
         self._moved_at = lending.clock()
         lending.running.add(self)
         lending.metrics.firmware_downloads_in_progress.labels(loan.protocol).inc()
 
-    def attach(self, sock: tcp.Socket, buffered: int, stall: Callable[[], None]) -> None:
-        """The file goes to ``sock`` from here, behind ``buffered`` bytes not yet written; stall() interrupts it."""
+    def attach(self, sock: tcp.Socket, buffered: int, stall: Callable[[], None], *, sealed: bool = False) -> None:
+        """The file goes to ``sock`` from here, behind ``buffered`` bytes not yet written; stall() interrupts it.
+
+        ``sealed``: in records of TLS, so that the station acknowledges more bytes than the file has.
+        """
         # in this order, for an acknowledgement between the two must not count twice
         self._ahead = tcp.acknowledged(sock) + tcp.unacknowledged(sock) + buffered
         self._socket = sock
         self._stall = stall
+        self._sealed = sealed
 
     def advance(self) -> None:
         """Note what the station has acknowledged; call stall(), once, when that was nothing for too long."""
@@ -144,6 +150,10 @@ class Transfer:
         elif self._stall is not None and now - self._moved_at >= self._lending.idle_timeout:
             stall, self._stall = self._stall, None
             stall()
+
+    def note(self) -> None:
+        """Count what the station has acknowledged by now."""
+        self._note(self._acknowledged())
 
     def is_acknowledged(self) -> bool:
         """Whether the station has it all."""
@@ -173,9 +183,10 @@ class Transfer:
         if self._socket is None:
             return 0
         try:
-            return min(tcp.acknowledged(self._socket) - self._ahead, self.count)
+            arrived = tcp.acknowledged(self._socket) - self._ahead
         except OSError:  # closed meanwhile
             return 0
+        return min(opened(arrived) if self._sealed else arrived, self.count)
 
     def _note(self, sent: int) -> bool:
         more = sent - self.loan.sent

@@ -7,6 +7,7 @@ import random
 import re
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -14,15 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import psutil
 import pytest
+import trustme
 from prometheus_client import CollectorRegistry
 
 from localctl.metrics import Metrics
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
+from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue, PublishedFile
 from localctl.store.names import published_path
 from localctl.values import Address
@@ -49,6 +52,7 @@ class Shop:
     content: bytes
     max_transfers: int = 100
     max_per_address: int = 0
+    scheme: Literal["http", "https"] = "http"
     catalogue: Catalogue = field(init=False)
     metrics: Metrics = field(init=False)
     file: PublishedFile = field(init=False)
@@ -81,20 +85,69 @@ class Shop:
         return file
 
     def http(self, idle_timeout: float = 60, host: str = "127.0.0.1") -> tuple[HttpServer, Address]:
-        """A running HTTP server."""
-        server = HttpServer(Address(host, 0), idle_timeout, self.catalogue, self.metrics)
+        """A running server of ``scheme``."""
+        server = HttpServer(Address(host, 0), idle_timeout, self.catalogue, self.metrics, self.certificate)
         address = server.start()
         self.stack.callback(server.stop, 0)
         return server, address
 
+    @property
+    def certificate(self) -> Certificate | None:
+        """What an HTTPS server shows: of a new authority each time."""
+        if self.scheme == "http":
+            return None
+        self.issue()
+        return Certificate("publish.https", str(self.cert_file), str(self.key_file))
+
+    def issue(self) -> None:
+        """Write a certificate for loopback, with the authority that clients have to trust."""
+        authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+        own = authority.issue_cert("127.0.0.1", "::1", key_type=trustme.KeyType.ECDSA)
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        own.cert_chain_pems[0].write_to_path(str(self.cert_file))
+        own.private_key_pem.write_to_path(str(self.key_file))
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder.with_name("ca.pem")
+
+    @property
+    def cert_file(self) -> Path:
+        return self.folder.with_name("own.pem")
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder.with_name("own.key")
+
+    def dial(self, address: Address, *, slow: bool = False) -> socket.socket:
+        """A connection to a server of ``scheme``; a slow one takes little ahead of its reader."""
+        if slow:
+            sock = slow_socket(address)
+        else:
+            sock = socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
+        if self.scheme == "http":
+            return sock
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        return context.wrap_socket(sock, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
+
     def ftp(
-        self, idle_timeout: float = 60, host: str = "127.0.0.1", passive_ports: range | None = None
+        self,
+        idle_timeout: float = 60,
+        host: str = "127.0.0.1",
+        passive_ports: range | None = None,
+        certificate: Files | None = None,
     ) -> tuple[FtpServer, Address]:
         """A running FTP server."""
-        server = FtpServer(Address(host, 0), passive_ports, idle_timeout, self.catalogue, self.metrics)
+        server = FtpServer(Address(host, 0), passive_ports, idle_timeout, self.catalogue, self.metrics, certificate)
         address = server.start()
         self.stack.callback(server.stop, 0)
         return server, address
+
+    def ftps(self, idle_timeout: float = 60) -> Address:
+        """A running FTP server that offers TLS."""
+        self.issue()
+        files = Files("publish.ftp", str(self.cert_file), str(self.key_file))
+        return self.ftp(idle_timeout, certificate=files)[1]
 
     def url(self, scheme: str, address: Address) -> str:
         """The URL of the published file."""
@@ -115,7 +168,7 @@ class Shop:
 
     def until_running(self, transfers: int) -> None:
         """Wait until so many transfers are under way, over all protocols."""
-        each = ("http", "ftp")
+        each = ("http", "https", "ftp")
         until(lambda: sum(self.count("firmware_downloads_in_progress", protocol=one) for one in each) == transfers)
 
     def until_settled(self) -> None:
@@ -200,7 +253,15 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return whole(out, file, offset, min(count, 2**20))
 
+    whole_read = os.preadv
+
+    def preadv(file: int, buffers: list[memoryview], offset: int) -> int:
+        if offset >= 2**20:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return whole_read(file, buffers, offset)
+
     monkeypatch.setattr(os, "sendfile", sendfile)
+    monkeypatch.setattr(os, "preadv", preadv)
 
 
 def slow_socket(address: Address) -> socket.socket:
@@ -215,8 +276,11 @@ def slow_socket(address: Address) -> socket.socket:
 def read_all(sock: socket.socket) -> bytes:
     """Everything until the peer closes."""
     pieces = []
-    while piece := sock.recv(2**16):
-        pieces.append(piece)
+    try:
+        while piece := sock.recv(2**16):
+            pieces.append(piece)
+    except ssl.SSLEOFError:  # a close without a goodbye
+        pass
     return b"".join(pieces)
 
 
@@ -232,6 +296,13 @@ def source(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> Path:
     path = tmp_path_factory.mktemp("source") / "content"
     path.write_bytes(content)
     return path
+
+
+@pytest.fixture(params=["http", "https"])
+def web(shop: Shop, request: pytest.FixtureRequest) -> Shop:
+    """The shop, whose web server speaks HTTP in one run of the test and HTTPS in the other."""
+    shop.scheme = request.param
+    return shop
 
 
 @pytest.fixture

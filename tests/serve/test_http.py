@@ -1,8 +1,9 @@
-import http.client
 import logging
 import socket
+import ssl
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from localctl.errors import ListenError
 from localctl.serve import http as serve_http
 from localctl.serve.http import HttpServer
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, no_descriptor_lost, read_all, slow_socket, starved, until
+from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, no_descriptor_lost, read_all, starved, until
 
 WHOLE: Final = {
     "curl": "curl -sS -f -o out URL",
@@ -24,6 +25,12 @@ WHOLE: Final = {
     "lftp": "lftp -c 'get URL -o out'",
     "lftp in four parts": "lftp -c 'pget -n 4 URL -o out'",
 }
+TRUSTING: Final = {
+    "curl ": "curl --cacert CA ",
+    "wget -": "wget --ca-certificate=CA -",
+    "-c '": "-c 'set ssl:ca-file CA; ",
+}
+WITHOUT_TLS: Final = ("curl as to a proxy", "BusyBox wget")  # the one asks for a tunnel, the other verifies nothing
 RESUMED: Final = {
     "curl": "curl -sS -f -C - -o out URL",
     "curl over HTTP/1.0": "curl -sS -f --http1.0 -C - -o out URL",
@@ -33,10 +40,19 @@ RESUMED: Final = {
 }
 
 
-def run(command: str, shop: Shop, address: Address, folder: Path) -> str:
+def speaking(clients: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each client with each scheme that it speaks as a station would."""
+    pairs = [(scheme, client) for scheme in ("http", "https") for client in clients]
+    return [(scheme, client) for scheme, client in pairs if scheme == "http" or client not in WITHOUT_TLS]
+
+
+def run(command: str, web: Shop, address: Address, folder: Path) -> str:
     """Run a client in ``folder``; what it printed."""
-    line = command.replace("URL", shop.url("http", address)).replace("HOST", str(address))
-    line = line.replace("/PATH", shop.path)
+    line = command.replace("URL", web.url(web.scheme, address)).replace("HOST", str(address))
+    line = line.replace("/PATH", web.path)
+    if web.scheme == "https":
+        for plain, trusting in TRUSTING.items():
+            line = line.replace(plain, trusting.replace("CA", str(web.ca_file), 1))
     done = subprocess.run(
         line, shell=True, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
@@ -44,63 +60,63 @@ def run(command: str, shop: Shop, address: Address, folder: Path) -> str:
     return done.stdout
 
 
-def ask(address: Address, head: str) -> tuple[str, dict[str, str], bytes]:
+def ask(web: Shop, address: Address, head: str) -> tuple[str, dict[str, str], bytes]:
     """Send ``head`` over a raw socket and read until the server closes: status line, headers, body."""
-    with socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as sock:
+    with web.dial(address) as sock:
         sock.sendall(head.replace("\n", "\r\n").encode("latin-1"))
         first, _, body = read_all(sock).partition(b"\r\n\r\n")
     status, *lines = first.decode().split("\r\n")
     return status, dict(line.split(": ", 1) for line in lines), body
 
 
-@pytest.mark.parametrize("client", WHOLE)
-def test_clients_get_the_file(shop: Shop, tmp_path: Path, client: str) -> None:
+@pytest.mark.parametrize(("web", "client"), speaking(WHOLE), indirect=["web"])
+def test_clients_get_the_file(web: Shop, tmp_path: Path, client: str) -> None:
     """Every client gets the file byte for byte, and each transfer is counted as complete."""
-    _, address = shop.http()
-    run(WHOLE[client], shop, address, tmp_path)
+    _, address = web.http()
+    run(WHOLE[client], web, address, tmp_path)
     got = tmp_path / (NAME if client == "curl by name" else "out")
-    assert got.read_bytes() == shop.content
-    shop.until_settled()
+    assert got.read_bytes() == web.content
+    web.until_settled()
     transfers = 4 if client == "lftp in four parts" else 1
-    assert shop.results("http")["complete"] in range(1, transfers + 1)
-    assert shop.count("firmware_sent_bytes_total", protocol="http") >= len(shop.content)
+    assert web.results(web.scheme)["complete"] in range(1, transfers + 1)
+    assert web.count("firmware_sent_bytes_total", protocol=web.scheme) >= len(web.content)
 
 
-@pytest.mark.parametrize("client", RESUMED)
+@pytest.mark.parametrize(("web", "client"), speaking(RESUMED), indirect=["web"])
 @pytest.mark.parametrize("at", [1, 5 * 2**20 + 3])
-def test_clients_resume(shop: Shop, tmp_path: Path, client: str, at: int) -> None:
+def test_clients_resume(web: Shop, tmp_path: Path, client: str, at: int) -> None:
     """Every client that broke off goes on where it was, and only the rest is sent again."""
-    _, address = shop.http()
-    (tmp_path / "out").write_bytes(shop.content[:at])
-    run(RESUMED[client], shop, address, tmp_path)
-    assert (tmp_path / "out").read_bytes() == shop.content
-    shop.until_settled()
-    assert shop.count("firmware_sent_bytes_total", protocol="http") == len(shop.content) - at
+    _, address = web.http()
+    (tmp_path / "out").write_bytes(web.content[:at])
+    run(RESUMED[client], web, address, tmp_path)
+    assert (tmp_path / "out").read_bytes() == web.content
+    web.until_settled()
+    assert web.count("firmware_sent_bytes_total", protocol=web.scheme) == len(web.content) - at
 
 
-def test_curl_gets_one_range_or_the_whole(shop: Shop, tmp_path: Path) -> None:
+def test_curl_gets_one_range_or_the_whole(web: Shop, tmp_path: Path) -> None:
     """One range is given out; with several, or a validator that does not hold, the whole file is."""
-    _, address = shop.http()
-    run("curl -sS -f -r 1000-4999 -o one URL", shop, address, tmp_path)
-    run("curl -sS -f -r -5000 -o last URL", shop, address, tmp_path)
-    run("curl -sS -f -r 0-1,5-6 -o several URL", shop, address, tmp_path)
-    run("curl -sS -f -r 5- -H 'If-Range: \"other\"' -o stale URL", shop, address, tmp_path)
-    run(f"curl -sS -f -r 5- -H 'If-Range: \"{shop.file.checksum}\"' -o fresh URL", shop, address, tmp_path)
-    assert (tmp_path / "one").read_bytes() == shop.content[1000:5000]
-    assert (tmp_path / "last").read_bytes() == shop.content[-5000:]
-    assert (tmp_path / "several").read_bytes() == shop.content
-    assert (tmp_path / "stale").read_bytes() == shop.content
-    assert (tmp_path / "fresh").read_bytes() == shop.content[5:]
+    _, address = web.http()
+    run("curl -sS -f -r 1000-4999 -o one URL", web, address, tmp_path)
+    run("curl -sS -f -r -5000 -o last URL", web, address, tmp_path)
+    run("curl -sS -f -r 0-1,5-6 -o several URL", web, address, tmp_path)
+    run("curl -sS -f -r 5- -H 'If-Range: \"other\"' -o stale URL", web, address, tmp_path)
+    run(f"curl -sS -f -r 5- -H 'If-Range: \"{web.file.checksum}\"' -o fresh URL", web, address, tmp_path)
+    assert (tmp_path / "one").read_bytes() == web.content[1000:5000]
+    assert (tmp_path / "last").read_bytes() == web.content[-5000:]
+    assert (tmp_path / "several").read_bytes() == web.content
+    assert (tmp_path / "stale").read_bytes() == web.content
+    assert (tmp_path / "fresh").read_bytes() == web.content[5:]
 
 
-def test_head_shows_what_get_would_send(shop: Shop, tmp_path: Path) -> None:
+def test_head_shows_what_get_would_send(web: Shop, tmp_path: Path) -> None:
     """HEAD: the headers of the interface, the true length, and no loan."""
-    _, address = shop.http()
-    shown = run("curl -sS -f -I URL", shop, address, tmp_path)
+    _, address = web.http()
+    shown = run("curl -sS -f -I URL", web, address, tmp_path)
     assert shown.startswith("HTTP/1.1 200 OK")
     for line in (
-        f"Content-Length: {shop.file.size}",
-        f'ETag: "{shop.file.checksum}"',
+        f"Content-Length: {web.file.size}",
+        f'ETag: "{web.file.checksum}"',
         "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT",
         "Accept-Ranges: bytes",
         f"Content-Disposition: attachment; filename={NAME}",
@@ -109,37 +125,37 @@ def test_head_shows_what_get_would_send(shop: Shop, tmp_path: Path) -> None:
     ):
         assert line in shown
     assert "chunked" not in shown
-    assert sum(shop.results("http").values()) == 0
+    assert sum(web.results(web.scheme).values()) == 0
 
 
 @pytest.mark.parametrize("host", ["", "Host: controller\n"])
-def test_http_1_0_without_anything_else(shop: Shop, host: str) -> None:
+def test_http_1_0_without_anything_else(web: Shop, host: str) -> None:
     """The oldest request there is: the file with its length, and the connection closed behind it."""
-    _, address = shop.http()
-    status, headers, body = ask(address, f"GET {shop.path} HTTP/1.0\n{host}\n")
+    _, address = web.http()
+    status, headers, body = ask(web, address, f"GET {web.path} HTTP/1.0\n{host}\n")
     assert status == "HTTP/1.0 200 OK"
-    assert headers["Content-Length"] == str(shop.file.size)
+    assert headers["Content-Length"] == str(web.file.size)
     assert "Connection" not in headers
     assert "Transfer-Encoding" not in headers
-    assert body == shop.content
+    assert body == web.content
 
 
-def test_http_1_0_keeps_the_connection_when_asked(shop: Shop) -> None:
+def test_http_1_0_keeps_the_connection_when_asked(web: Shop) -> None:
     """Keep-alive over HTTP/1.0 is given to who asks for it."""
-    _, address = shop.http()
-    asked = f"GET {shop.path} HTTP/1.0\nConnection: keep-alive\nRange: bytes=0-4\n\n"
-    last = f"GET {shop.path} HTTP/1.0\nRange: bytes=5-9\n\n"
-    status, headers, rest = ask(address, asked + last)
+    _, address = web.http()
+    asked = f"GET {web.path} HTTP/1.0\nConnection: keep-alive\nRange: bytes=0-4\n\n"
+    last = f"GET {web.path} HTTP/1.0\nRange: bytes=5-9\n\n"
+    status, headers, rest = ask(web, address, asked + last)
     assert status == "HTTP/1.0 206 Partial Content"
     assert headers["Connection"] == "keep-alive"
-    assert rest.startswith(shop.content[:5] + b"HTTP/1.0 206")
-    assert rest.endswith(b"\r\n\r\n" + shop.content[5:10])
+    assert rest.startswith(web.content[:5] + b"HTTP/1.0 206")
+    assert rest.endswith(b"\r\n\r\n" + web.content[5:10])
 
 
 def test_a_client_that_shuts_its_side_still_gets_its_answer(shop: Shop) -> None:
     """Half-closing behind the request means no more than that there is no other."""
     _, address = shop.http()
-    with no_descriptor_lost(), socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as sock:
+    with no_descriptor_lost(), shop.dial(address) as sock:
         sock.sendall(f"GET {shop.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock).endswith(shop.content)
@@ -148,18 +164,18 @@ def test_a_client_that_shuts_its_side_still_gets_its_answer(shop: Shop) -> None:
 def test_a_client_that_says_nothing_is_let_go(shop: Shop) -> None:
     """Connecting and half-closing, without a request, ends the connection."""
     _, address = shop.http()
-    with no_descriptor_lost(), socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as sock:
+    with no_descriptor_lost(), shop.dial(address) as sock:
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock) == b""
 
 
-def test_a_request_must_come_in_time(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_must_come_in_time(web: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that drips in byte by byte holds a connection for no longer than an idle one."""
     monkeypatch.setattr(serve_http, "_KEEPALIVE_SECONDS", 0.3)
-    _, address = shop.http()
-    with socket.create_connection((address.host, address.port), PATIENCE_SECONDS) as sock:
+    _, address = web.http()
+    with web.dial(address) as sock:
         sock.sendall(b"GET /firmware/")
-        with pytest.raises(ConnectionError):  # noqa: PT012  which of the bytes is the last, the server says
+        with pytest.raises((ConnectionError, ssl.SSLEOFError)):  # noqa: PT012  which of the bytes is the last, the server says
             while True:
                 sock.sendall(b"a")
                 time.sleep(0.01)
@@ -173,21 +189,21 @@ def test_a_request_must_come_in_time(shop: Shop, monkeypatch: pytest.MonkeyPatch
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_anything_else_is_404_with_an_empty_body(shop: Shop, method: str, target: str) -> None:
+def test_anything_else_is_404_with_an_empty_body(web: Shop, method: str, target: str) -> None:
     """What is not published is not there, and nothing is sent that a station could take for an image."""
-    _, address = shop.http()
-    target = target.replace("PATH", shop.path).replace("MD5", shop.file.checksum)
-    status, headers, body = ask(address, f"{method} {target} HTTP/1.1\nHost: x\nConnection: close\n\n")
+    _, address = web.http()
+    target = target.replace("PATH", web.path).replace("MD5", web.file.checksum)
+    status, headers, body = ask(web, address, f"{method} {target} HTTP/1.1\nHost: x\nConnection: close\n\n")
     assert (status, headers["Content-Length"], body) == ("HTTP/1.1 404 Not Found", "0", b"")
-    assert shop.count("firmware_refused_total", protocol="http", reason="not_found") == 1
+    assert web.count("firmware_refused_total", protocol=web.scheme, reason="not_found") == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_other_methods_are_405_with_an_empty_body(shop: Shop, method: str) -> None:
+def test_other_methods_are_405_with_an_empty_body(web: Shop, method: str) -> None:
     """A published path can be read, and nothing else."""
-    _, address = shop.http()
-    request = f"{method} {shop.path} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: 3\n\nabc"
-    status, headers, body = ask(address, request)
+    _, address = web.http()
+    request = f"{method} {web.path} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: 3\n\nabc"
+    status, headers, body = ask(web, address, request)
     assert (status, headers["Allow"], headers["Content-Length"], body) == (
         "HTTP/1.1 405 Method Not Allowed", "GET, HEAD", "0", b"",
     )  # fmt: skip
@@ -202,14 +218,14 @@ def test_other_methods_are_405_with_an_empty_body(shop: Shop, method: str) -> No
         ("Range: bytes=999999999-", "416"),
     ],
 )
-def test_conditions_are_answered_without_a_loan(shop: Shop, asked: str, status: str) -> None:
+def test_conditions_are_answered_without_a_loan(web: Shop, asked: str, status: str) -> None:
     """304, 412 and 416 have no body, and nothing is lent for them."""
-    _, address = shop.http()
-    asked = asked.replace("TAG", f'"{shop.file.checksum}"')
-    line, headers, body = ask(address, f"GET {shop.path} HTTP/1.1\nHost: x\nConnection: close\n{asked}\n\n")
+    _, address = web.http()
+    asked = asked.replace("TAG", f'"{web.file.checksum}"')
+    line, headers, body = ask(web, address, f"GET {web.path} HTTP/1.1\nHost: x\nConnection: close\n{asked}\n\n")
     assert (line.split()[1], body) == (status, b"")
     assert headers.get("Content-Length", "0") == "0"
-    assert sum(shop.results("http").values()) == 0
+    assert sum(web.results(web.scheme).values()) == 0
 
 
 @pytest.mark.parametrize(
@@ -225,87 +241,90 @@ def test_conditions_are_answered_without_a_loan(shop: Shop, asked: str, status: 
         f"GET /{'a' * 20000} HTTP/1.1\nHost: x\n\n",
     ],
 )
-def test_what_is_no_http_is_400_without_a_traceback(shop: Shop, junk: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_no_http_is_400_without_a_traceback(web: Shop, junk: str, caplog: pytest.LogCaptureFixture) -> None:
     """A TLS hello, a broken line or an endless one: an empty 400 or 404, and nothing for an operator to read."""
-    _, address = shop.http()
-    status, headers, body = ask(address, junk)
+    _, address = web.http()
+    status, headers, body = ask(web, address, junk)
     assert status.split()[1] in {"400", "404"}
     assert (headers["Content-Length"], body) == ("0", b"")
     assert [record for record in caplog.records if record.levelno > logging.DEBUG or record.exc_info] == []
 
 
-def test_refuse_lets_what_runs_go_on(shop: Shop) -> None:
+def test_refuse_lets_what_runs_go_on(web: Shop) -> None:
     """After SIGTERM new transfers get 503 with Retry-After; one under way reaches its end, and stop() waits for it."""
-    server, address = shop.http()
-    with slow_socket(address) as station:
-        station.sendall(f"GET {shop.path} HTTP/1.0\r\n\r\n".encode())
-        shop.until_running(1)
+    server, address = web.http()
+    with web.dial(address, slow=True) as station:
+        station.sendall(f"GET {web.path} HTTP/1.0\r\n\r\n".encode())
+        web.until_running(1)
         server.refuse()
-        status, headers, body = ask(address, f"GET {shop.path} HTTP/1.1\nHost: x\nConnection: close\n\n")
+        status, headers, body = ask(web, address, f"GET {web.path} HTTP/1.1\nHost: x\nConnection: close\n\n")
         assert (status, headers["Content-Length"], body) == ("HTTP/1.1 503 Service Unavailable", "0", b"")
         assert int(headers["Retry-After"]) > 0
         station.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
-        assert read_all(station).endswith(shop.content)
+        assert read_all(station).endswith(web.content)
     server.stop(PATIENCE_SECONDS)
-    assert shop.results("http") == {"complete": 1, "aborted": 0, "idle": 0}
-    assert shop.count("firmware_refused_total", protocol="http", reason="stopping") == 1
+    assert web.results(web.scheme) == {"complete": 1, "aborted": 0, "idle": 0}
+    assert web.count("firmware_refused_total", protocol=web.scheme, reason="stopping") == 1
 
 
-def test_stop_ends_what_outlasts_the_grace(shop: Shop) -> None:
+def test_stop_ends_what_outlasts_the_grace(web: Shop) -> None:
     """A transfer still running when the grace is over is ended; the loan too; nothing is left; again does nothing."""
     with no_descriptor_lost():
-        server, address = shop.http()
-        with slow_socket(address) as station:
-            station.sendall(f"GET {shop.path} HTTP/1.0\r\n\r\n".encode())
-            shop.until_running(1)
+        server, address = web.http()
+        with web.dial(address, slow=True) as station:
+            station.sendall(f"GET {web.path} HTTP/1.0\r\n\r\n".encode())
+            web.until_running(1)
             server.stop(0.1)
-            assert shop.catalogue.loans() == ()
-            assert len(read_all(station)) < shop.file.size
+            assert web.catalogue.loans() == ()
+            assert len(read_all(station)) < web.file.size
         server.stop(0)
-    assert shop.results("http") == {"complete": 0, "aborted": 1, "idle": 0}
+    assert web.results(web.scheme) == {"complete": 0, "aborted": 1, "idle": 0}
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((address.host, address.port))
 
 
-def test_stop_before_start_does_nothing(shop: Shop) -> None:
+def test_stop_before_start_does_nothing(web: Shop) -> None:
     """A daemon that fails half way through its start stops what it has not started."""
-    HttpServer(Address("127.0.0.1", 0), 1, shop.catalogue, shop.metrics).stop(1)
+    HttpServer(Address("127.0.0.1", 0), 1, web.catalogue, web.metrics).stop(1)
 
 
-def test_a_taken_address_is_named(shop: Shop) -> None:
+def test_a_taken_address_is_named(web: Shop) -> None:
     """The error names the key of the configuration."""
-    _, address = shop.http()
-    with no_descriptor_lost(), pytest.raises(ListenError, match=rf"^publish.http.listen: cannot listen on {address}"):
-        HttpServer(address, 1, shop.catalogue, shop.metrics).start()
+    _, address = web.http()
+    certificate = web.certificate
+    with (
+        no_descriptor_lost(),
+        pytest.raises(ListenError, match=rf"^publish.{web.scheme}.listen: cannot listen on {address}"),
+    ):
+        HttpServer(address, 1, web.catalogue, web.metrics, certificate).start()
 
 
-def test_the_pulse_beats(shop: Shop) -> None:
+def test_the_pulse_beats(web: Shop) -> None:
     """The thread's loop shows that it turns."""
-    server, _ = shop.http()
+    server, _ = web.http()
     until(lambda: server.pulse.silent_for() > 0)
     until(lambda: server.pulse.silent_for() < 0.05)
-    assert server.pulse.loop == "http"
+    assert server.pulse.loop == web.scheme
 
 
-def test_both_families_are_served(shop: Shop) -> None:
+def test_both_families_are_served(web: Shop) -> None:
     """A listener on ``::`` serves IPv6 and IPv4."""
-    _, address = shop.http(host="::")
+    _, address = web.http(host="::")
     for host in ("::1", "127.0.0.1"):
-        connection = http.client.HTTPConnection(host, address.port, PATIENCE_SECONDS)
-        connection.request("GET", shop.path)
-        assert connection.getresponse().read() == shop.content
-        connection.close()
+        with web.dial(Address(host, address.port)) as station:
+            station.sendall(f"GET {web.path} HTTP/1.0\r\n\r\n".encode())
+            assert read_all(station).endswith(b"\r\n\r\n" + web.content)
 
 
-def test_without_descriptors_the_listener_pauses(shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_descriptors_the_listener_pauses(web: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Fault 40: nothing spins, the loop turns, one line says why; and it recovers by itself."""
-    server, address = shop.http()
+    server, address = web.http()
     with starved(address):
         until(lambda: "takes no connection for want of resources" in caplog.text)
         before = time.process_time()
         until(lambda: server.pulse.silent_for() < 0.05)
         time.sleep(2.5)  # as long as what is measured: two pauses
         assert time.process_time() - before < 1
-    run(WHOLE["curl"], shop, address, tmp_path)
-    assert (tmp_path / "out").read_bytes() == shop.content
+    run(WHOLE["curl"], web, address, tmp_path)
+    assert (tmp_path / "out").read_bytes() == web.content
     assert len(caplog.records) == 1

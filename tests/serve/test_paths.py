@@ -71,5 +71,6 @@ def test_the_whole_url_stands_for_its_path() -> None:
     """RFC 9112 3.2.2: a server accepts the absolute form, whatever host it names."""
     assert path_of("http://10.0.0.1:8080/firmware/x") == "/firmware/x"
     assert path_of("HTTP://host/") == "/"
+    assert path_of("HTTPS://10.0.0.1/firmware/x") == "/firmware/x"
     assert path_of("http://host") == ""
     assert path_of("/http://host/firmware") == "/http://host/firmware"

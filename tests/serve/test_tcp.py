@@ -63,9 +63,11 @@ def test_a_reset_connection_is_gone(pair: tuple[socket.socket, socket.socket]) -
     """A peer that resets is gone, one that half-closes is not, and a socket of ours that is closed is."""
     near, far = pair
     with near, far:
+        assert tcp.is_open(near)
         far.shutdown(socket.SHUT_WR)
         assert near.recv(1) == b""
         assert not tcp.is_gone(near)
+        assert not tcp.is_open(near)
         tcp.reset_on_close(far)
         far.close()
         until(lambda: tcp.is_gone(near))

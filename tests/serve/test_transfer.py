@@ -173,6 +173,19 @@ def test_progress_is_what_the_station_acknowledged(
     assert shop.count("firmware_sent_bytes_total", protocol="http") == 1500
 
 
+def test_what_tls_adds_is_not_counted(shop: Shop, lending: Lending, pair: tuple[socket.socket, socket.socket]) -> None:
+    """Of sealed bytes only what they hold of the file is progress, and all of it is noted before the socket closes."""
+    far, near = pair
+    with far, near:
+        running = begin(lending, shop)
+        running.attach(near, buffered=0, stall=lambda: None, sealed=True)
+        near.sendall(bytes(2 * (16384 + 21) + 21 + 5))
+        until(lambda: tcp.unacknowledged(near) == 0)
+        running.note()
+    running.end("aborted")
+    assert running.loan.sent == 2 * 16384 + 5
+
+
 def test_a_silent_station_is_interrupted_once(
     shop: Shop, lending: Lending, clock: Clock, pair: tuple[socket.socket, socket.socket]
 ) -> None:
