@@ -4,9 +4,19 @@ import asyncio
 import signal
 import socket
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import pytest
+from prometheus_client import CollectorRegistry
+
+from localctl import daemon as module
+from localctl.config import parse
+from localctl.errors import DatabaseDamaged
+from localctl.metrics import Metrics
+from localctl.store.database import Database
 from tests.actors.csms import Csms
-from tests.actors.daemon import Daemon
+from tests.actors.daemon import Daemon, defaults
 from tests.test_cli import localctl
 
 
@@ -57,3 +67,17 @@ async def test_sighup_ends_nothing(tmp_path: Path) -> None:
         daemon.signal(signal.SIGHUP)
         await daemon.logged("SIGHUP")
         assert (await daemon.get("/readyz"))[0] == 200
+
+
+async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
+    """Row 8: damage that shows while it runs: it ends with a word, and the next start makes the database anew."""
+
+    async def opened(path: Path, *_: Any) -> Database:
+        database = await Database.open(path)
+        asyncio.get_running_loop().call_later(0.3, database.damaged.set)
+        return database
+
+    (tmp_path / "state").mkdir()
+    config = parse(defaults(tmp_path, "ws://127.0.0.1:9"), "test", {})
+    with patch.object(module, "open_or_rebuild", opened), pytest.raises(DatabaseDamaged, match="started again"):
+        await module.Daemon(config, Metrics(CollectorRegistry(), "0")).run()

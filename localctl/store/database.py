@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from localctl.errors import StateError, StorageError
+from localctl.store.backlog import MOST, merged
 from localctl.store.records import ENDED, FileRecord, LastSent, Notification, Publication, Resume, Snapshot, State
 from localctl.store.schema import open_file
 from localctl.store.soundness import is_damage, set_aside
@@ -129,7 +130,7 @@ class Database:
         def work(cursor: sqlite3.Cursor) -> tuple[Publication, tuple[Notification, ...]]:
             cursor.execute("DELETE FROM files WHERE checksum = ?", (new.checksum,))
             kept = _insert_publication(cursor, new)
-            return kept, tuple(_insert(cursor, notification) for notification in notifications)
+            return kept, _report(cursor, notifications)
 
         return await self._run(work)
 
@@ -160,7 +161,7 @@ class Database:
             )  # fmt: skip
             if file is not None:
                 _insert_file(cursor, file)
-            return tuple(_insert(cursor, notification) for notification in notifications)
+            return _report(cursor, notifications)
 
         return await self._run(work)
 
@@ -203,12 +204,11 @@ def _load(cursor: sqlite3.Cursor) -> Snapshot:
         " resume_offset, resume_total, resume_validator, repair FROM publications WHERE NOT ended ORDER BY id"
     ).fetchall()
     files = cursor.execute("SELECT * FROM files ORDER BY published_at").fetchall()
-    outbox = cursor.execute("SELECT * FROM outbox ORDER BY id").fetchall()
     last = cursor.execute("SELECT request_id, status FROM last_sent").fetchone()
     return Snapshot(
         tuple(_publication(*row) for row in publications),
         tuple(FileRecord(*row) for row in files),
-        tuple(Notification(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4]) for row in outbox),
+        _outbox(cursor),
         LastSent(*last) if last else None,
     )
 
@@ -233,6 +233,21 @@ def _insert_publication(cursor: sqlite3.Cursor, new: Publication) -> Publication
          new.state.value, new.repair, new.state in ENDED),
     )  # fmt: skip
     return replace(new, id=cursor.lastrowid or 0)
+
+
+def _outbox(cursor: sqlite3.Cursor) -> tuple[Notification, ...]:
+    rows = cursor.execute("SELECT * FROM outbox ORDER BY id").fetchall()
+    return tuple(Notification(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4]) for row in rows)
+
+
+def _report(cursor: sqlite3.Cursor, notifications: Iterable[Notification]) -> tuple[Notification, ...]:
+    """Keep that these wait for the CSMS, and no more than may."""
+    new = tuple(_insert(cursor, notification) for notification in notifications)
+    if new and cursor.execute("SELECT COUNT(*) FROM outbox").fetchone()[0] > MOST:
+        waiting = _outbox(cursor)
+        left_out = {each.id for each in waiting} - {each.id for each in merged(waiting)}
+        cursor.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in left_out])
+    return new
 
 
 def _insert(cursor: sqlite3.Cursor, new: Notification) -> Notification:

@@ -2,6 +2,7 @@
 
 They go out one at a time and in order; none overtakes another. One that is not answered is sent again after 30, 60 and
 120 s, then only on the next connection; it leaves when the CSMS has answered it, with a CALLERROR if it must be.
+How many may wait, ``store.backlog`` says.
 """
 
 from collections import deque
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
+from localctl.store.backlog import MOST, merged
 from localctl.store.records import LastSent, Notification
 
 PAUSES: Final = (30.0, 60.0, 120.0)
@@ -27,6 +29,8 @@ class Outbox:
     def add(self, notifications: Iterable[Notification]) -> None:
         """These are kept and may go out."""
         self._waiting.extend(notifications)
+        if len(self._waiting) > MOST:
+            self._waiting = deque(merged(self._waiting))
 
     def connected(self) -> None:
         """A new connection: what was not answered on the last one is sent at once."""

@@ -1,5 +1,6 @@
 """A site: the real daemon between a CSMS on the package ``ocpp`` and an origin that does as it is told."""
 
+import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -64,6 +65,13 @@ class Site:
         answer = await self.csms.call(LC, "UnpublishFirmware", {"checksum": checksum})
         assert not isinstance(answer, CallError), answer
         return str(answer["status"])
+
+    async def withdrawn(self, checksum: str) -> str:
+        """Send UnpublishFirmware until no download that has just come to its end stands against it; its status."""
+        async with asyncio.timeout(20):
+            while (status := await self.unpublish(checksum)) == "DownloadOngoing":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return status
 
     def statuses(self, request_id: int | None) -> list[str]:
         """The statuses reported of a publication, in order."""

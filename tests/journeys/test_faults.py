@@ -27,7 +27,7 @@ async def test_row_8_a_damaged_database(site: Site) -> None:
     assert list(site.daemon.state_dir.glob("localctl.db.damaged-*"))
     served = f"http://{site.daemon.listeners['publish.http']}/firmware/{file.checksum}/{file.name}"
     assert await get(served) == (200, file.body)
-    assert await site.unpublish(file.checksum) == "Unpublished"
+    assert await site.withdrawn(file.checksum) == "Unpublished"
     assert await get(served) == (404, b"")
     await site.published(file)
 
@@ -82,7 +82,7 @@ async def test_row_7_a_stored_file_spoiled_while_stopped(spoil: Callable[[Path],
     await _repaired(site, file, 2)
     assert await site.daemon.metric("localctl_firmware_integrity_failures_total") == 1
     assert set(site.statuses(request_id)) == set(told)  # killed, it may say its last once more
-    assert await site.unpublish(file.checksum) == "Unpublished"
+    assert await site.withdrawn(file.checksum) == "Unpublished"
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
@@ -107,7 +107,7 @@ async def test_row_7_what_cannot_be_fetched_again(open_site: OpenSite) -> None:
     await site.csms.wait_status(request_id, "PublishFailed")
     assert site.statuses(request_id)[-2:] == ["Published", "PublishFailed"]
     assert await get(_uri(site, file)) == (404, b"")
-    assert await site.unpublish(file.checksum) == "NoFirmware"
+    assert await site.withdrawn(file.checksum) == "NoFirmware"
 
 
 async def test_row_38_a_link_planted_in_the_store(open_site: OpenSite) -> None:

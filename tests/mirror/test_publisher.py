@@ -389,3 +389,64 @@ async def test_an_end_leaves_no_lock_behind(origin: Origin, tmp_path: Path, capl
             await made.publish(location, md5(str(request_id).encode()), request_id)
             await made.ended(request_id)
         await until(lambda: not made.publisher.jobs() and gc.collect() >= 0 and not made.publisher._locks)
+
+
+async def test_a_damaged_file_is_fetched_again_without_a_word(origin: Origin, tmp_path: Path) -> None:
+    """Row 7: found at the start, and gone on with by the next one; a CSMS that asks for it meanwhile gets it too."""
+    async with mirror(tmp_path) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY), LATER, Reply(BODY)), MD5, 1)
+        await made.ended(1)
+        made.published()[0].write_bytes(BODY[:-1])
+    async with mirror(tmp_path) as made:
+        await until(lambda: [job.publication.state for job in made.publisher.jobs()] == [State.PAUSED])
+        assert (made.shop.catalogue.files(), made.published()) == ((), [])
+    async with mirror(tmp_path) as made:
+        (kept,) = made.snapshot.publications
+        assert (kept.repair, kept.request_id, kept.state, kept.failures) == (True, 1, State.PAUSED, 1)
+        await made.publish(origin.url + "/fw.bin", MD5, 2)
+        await made.status("DownloadScheduled", 2)
+        assert made.statuses(1) == []
+        assert await made.publisher.withdraw(MD5) is Withdrawal.WITHDRAWN
+    async with mirror(tmp_path) as made:
+        assert (made.snapshot.publications, made.snapshot.files) == ((), ())
+
+
+async def test_a_repair_that_fails_is_told_once(origin: Origin, tmp_path: Path) -> None:
+    """Row 7, L03.FR.08: PublishFailed under the first requestId; nothing of it remains."""
+    async with mirror(tmp_path) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY), Reply(OTHER)), MD5, 1)
+        await made.ended(1)
+        made.published()[0].unlink()
+    async with mirror(tmp_path) as made:
+        assert await made.ended(1) == ["PublishFailed"]
+        assert made.count("publish_results_total", status="PublishFailed") == 1
+        await until(lambda: not made.partial())
+        assert (made.published(), (await made.kept()).files) == ([], ())
+        assert await made.publisher.withdraw(MD5) is Withdrawal.ABSENT
+
+
+async def test_a_repair_that_cannot_be_kept(origin: Origin, tmp_path: Path) -> None:
+    """Row 6: the damaged file is not lent all the same, it is counted, and the next start makes up for it."""
+    async with mirror(tmp_path) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY), Reply(BODY)), MD5, 1)
+        await made.ended(1)
+        made.published()[0].unlink()
+        made.shop.catalogue.drop(MD5)
+        made.refuse_writes(refuse=True)
+        await made.publisher.repair(MD5)
+        assert made.count("storage_errors_total", operation="commit") >= 1
+        made.refuse_writes(refuse=False)
+        assert [file.checksum for file in (await made.kept()).files] == [MD5]
+    async with mirror(tmp_path) as made:
+        await until(lambda: made.shop.catalogue.find(MD5))
+        assert made.told == []
+
+
+async def test_what_was_published_afresh_needs_no_repair(origin: Origin, tmp_path: Path) -> None:
+    """Nor what has been withdrawn: the look at it is out of date."""
+    async with mirror(tmp_path) as made:
+        await made.publish(origin.script("/fw.bin", Reply(BODY)), MD5, 1)
+        await made.ended(1)
+        await made.publisher.repair(MD5)
+        await made.publisher.repair(OTHER_MD5)
+        assert (made.publisher.jobs(), len(made.shop.catalogue.files())) == ((), 1)

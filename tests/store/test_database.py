@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from localctl.errors import StateError, StorageError
+from localctl.store.backlog import MOST
 from localctl.store.database import REMEMBERED, REMEMBERED_SECONDS, Database
 from localctl.store.records import ENDED, LastSent, Resume, Snapshot, State
 from tests.store.samples import NOW, file_record, file_size_limit, notification, publication
@@ -357,3 +358,15 @@ async def test_damage_that_shows_later(database: Database, path: Path, caplog: p
     assert len([each for each in path.parent.iterdir() if ".damaged-" in each.name and each.suffix != ".x"]) >= 1
     assert not path.exists()
     assert [each.levelname for each in caplog.records] == ["ERROR"]
+
+
+async def test_a_full_outbox_keeps_what_is_final(database: Database) -> None:
+    """Beyond its bound, states that were passed through make room; what is returned is what waits."""
+    kept = await database.add_publication(publication())
+    for turn in range(MOST // 2 + 10):
+        await database.record(kept, [notification("Downloading"), notification("DownloadPaused")])
+        if turn == 3:
+            await database.record(kept, [notification("Published", request_id=2)])
+    outbox = (await database.load()).outbox
+    assert len(outbox) == MOST
+    assert "Published" in {each.status for each in outbox}

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.ocpp.messages import PublishStatus
+from localctl.store.backlog import MOST
 from localctl.store.records import LastSent, Notification
 from localctl.uplink.outbox import PAUSES, Outbox
 
@@ -129,3 +130,14 @@ def test_statuses_never_overtake_and_none_is_lost(events: list[str]) -> None:
             out = False
     assert answered == list(range(1, len(answered) + 1))
     assert len(outbox) == made - len(answered)
+
+
+def test_a_csms_that_is_away_for_long_fills_no_memory() -> None:
+    """Beyond the bound, states that were passed through are left out; final ones and what is on its way never."""
+    outbox = filled(note(1))
+    assert outbox.sent() == note(1)
+    outbox.add([note(2, "Published", request_id=8)])
+    for number in range(3, 2 * MOST):
+        outbox.add([note(number)])
+    assert len(outbox) == MOST
+    assert [outbox.answered(), outbox.answered()] == [note(1), note(2, "Published", request_id=8)]
