@@ -11,12 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from localctl.admin.api import Views
+from localctl.admin.hand import Hands
 from localctl.config import parse
 from localctl.errors import ListenError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
 from localctl.store.catalogue import Catalogue
 
+NOBODY: Any = None
+HANDS = Hands(NOBODY, NOBODY, NOBODY)
 ANY = {"listen": "127.0.0.1:0"}
 ALL = {
     "stations": {"ws": ANY},
@@ -33,7 +36,7 @@ async def opened(tmp_path: Path, sections: dict[str, Any]) -> AsyncIterator[List
     metrics = Metrics(CollectorRegistry(), "0")
     listeners = Listeners(config, Catalogue(10), None, metrics)
     try:
-        await listeners.open(Views(tuple, tuple, dict, lambda: None, metrics.registry))
+        await listeners.open(Views(tuple, tuple, dict, lambda: None, metrics.registry), HANDS)
         yield listeners
     finally:
         await listeners.close(0)
@@ -43,6 +46,7 @@ async def test_all_of_them(tmp_path: Path) -> None:
     """Each section's listener is bound, and its port is told in the state directory."""
     async with opened(tmp_path, ALL) as listeners:
         told = json.loads((tmp_path / "listeners.json").read_text(encoding="utf-8"))
+        assert told.pop("admin.socket") == str(tmp_path / "localctl.sock")
         assert told == {name: str(address) for name, address in listeners.addresses.items()}
         assert set(told) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
         assert [pulse.loop for pulse in listeners.pulses] == ["http", "ftp"]

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from localctl.errors import StorageError
@@ -15,7 +15,7 @@ from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
 from localctl.store.names import safe_name
-from localctl.store.records import Publication
+from localctl.store.records import Publication, State
 
 log = logging.getLogger("localctl.mirror")
 
@@ -65,12 +65,13 @@ class Publisher:
     async def withdraw(self, checksum: str) -> Withdrawal:
         """L04: withdraw a published file, or cancel what waits to become one. Raises StorageError."""
         checksum = checksum.lower()
-        verdict = await self._withdraw(checksum)
+        verdict = await self.take_away(checksum)
         self._metrics.unpublish_requests.labels(verdict.value).inc()
         log.info("unpublish %s: %s", checksum, verdict.value)
         return verdict
 
-    async def _withdraw(self, checksum: str) -> Withdrawal:
+    async def take_away(self, checksum: str) -> Withdrawal:
+        """The same for whoever asks; ``checksum`` is lower case. Raises StorageError."""
         alike = self._of(checksum)
         async with AsyncExitStack() as held:
             for job in alike:  # none of them moves on until all is decided: either all are cancelled, or none
@@ -84,6 +85,26 @@ class Publisher:
         async with self._lock(checksum):  # held at most by one that has ended and tidies up
             verdict = await self._shop.shelf.withdraw(checksum)
         return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and waiting else verdict
+
+    @asynccontextmanager
+    async def set_aside(self, checksum: str) -> AsyncIterator[None]:
+        """While its file is put in place by hand, what is under way for ``checksum`` (lower case) stands still; then it
+        goes on, and finds the file published. What is verified is being put in its place itself: that comes first.
+        """
+        halted: list[Job] = []
+        try:
+            async with AsyncExitStack() as held:
+                for job in (alike := self._of(checksum)):
+                    await held.enter_async_context(job.busy)
+                halted += [job for job in alike if not job.is_over and job.publication.state is not State.VERIFIED]
+                for job in halted:
+                    await job.halt()
+            async with self._lock(checksum):
+                yield
+        finally:
+            for job in halted:
+                if not job.is_over:
+                    job.start(self._tasks)
 
     def _of(self, checksum: str) -> list[Job]:
         return [job for job in self.jobs() if job.publication.checksum == checksum]
