@@ -259,6 +259,18 @@ async def test_an_upload_that_breaks_off(tmp_path: Path) -> None:
         assert (await by_hand(daemon, "publish", stick(tmp_path, b"body")))[0] == 0
 
 
+async def test_the_daemon_is_stopped_in_mid_upload(tmp_path: Path) -> None:
+    """SIGTERM does not wait for a technician: exit status 0, the command hears its end, no partial file is left."""
+    async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
+        await daemon.listening()
+        reader, writer = await _upload(daemon, 5_000_000, b"x" * 2_000_000)
+        await _until_there(daemon.state_dir / "partial")
+        assert await daemon.stop() == 0
+        assert b"checksum" not in await reader.read()
+        writer.close()
+        assert list((daemon.state_dir / "partial").iterdir()) == []
+
+
 async def test_the_daemon_is_killed_in_mid_upload(tmp_path: Path) -> None:
     """Kill -9 in the middle: after the restart nothing is served, and no partial file is left."""
     async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
