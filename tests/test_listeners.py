@@ -61,6 +61,16 @@ async def test_only_what_is_configured(tmp_path: Path) -> None:
         assert listeners.door is None
 
 
+async def test_a_path_too_long_for_a_socket(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, and all else works."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    async with opened(folder, ALL) as listeners:
+        assert "admin.socket" not in listeners.told
+        assert "admin" in listeners.told
+    assert "too long a path for a socket" in caplog.text
+
+
 async def test_uris(tmp_path: Path) -> None:
     """L03.FR.03, FR.04: a URI for each listener under [publish], http before ftp, on the address bound to."""
     async with opened(tmp_path, ALL) as listeners:

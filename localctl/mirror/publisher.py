@@ -16,6 +16,7 @@ from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
 from localctl.store.names import safe_name
 from localctl.store.records import Publication, State
+from localctl.store.unbroken import unbroken
 
 log = logging.getLogger("localctl.mirror")
 
@@ -93,18 +94,23 @@ class Publisher:
         """
         halted: list[Job] = []
         try:
-            async with AsyncExitStack() as held:
-                for job in (alike := self._of(checksum)):
-                    await held.enter_async_context(job.busy)
-                halted += [job for job in alike if not job.is_over and job.publication.state is not State.VERIFIED]
-                for job in halted:
-                    await job.halt()
+            await unbroken(self._halt(self._of(checksum), halted), f"halting {checksum}")
             async with self._lock(checksum):
                 yield
         finally:
             for job in halted:
                 if not job.is_over:
                     job.start(self._tasks)
+
+    async def _halt(self, alike: list[Job], halted: list[Job]) -> None:
+        """Those of ``alike`` that can stand still do so now, and are in ``halted``."""
+        async with AsyncExitStack() as held:
+            for job in alike:
+                await held.enter_async_context(job.busy)
+            for job in alike:
+                if not job.is_over and job.publication.state is not State.VERIFIED:
+                    await job.halt()
+                    halted.append(job)
 
     def _of(self, checksum: str) -> list[Job]:
         return [job for job in self.jobs() if job.publication.checksum == checksum]

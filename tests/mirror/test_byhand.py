@@ -138,6 +138,22 @@ async def test_what_the_csms_asked_for(tmp_path: Path) -> None:
         assert len(made.published()) == 2
 
 
+async def test_the_same_twice_at_once(tmp_path: Path) -> None:
+    """Two people with the same file, which the CSMS wants too: all are told the same URIs, each once."""
+    async with Origin() as origin, mirror(tmp_path) as made:
+        slow = origin.script("/slow.bin", Reply(BODY, stall_after=100_000))
+        await made.publish(slow, md5(BODY))
+        await until(lambda: origin.requests and origin.requests[0].sent >= 100_000)
+        hand = by_hand(made)
+        names = [f"{number}.bin" for number in range(4)]
+        told = await asyncio.gather(*(hand.receive(blocks(BODY), None, name, "") for name in names))
+        assert len(set(told)) == 1
+        assert await made.ended() == ["Downloading", "Published"]
+        await until(lambda: made.partial() == [])
+        assert len(made.published()) == 1
+        assert len((await made.kept()).files) == 1
+
+
 async def test_what_the_csms_asked_for_goes_on(tmp_path: Path) -> None:
     """Where the disk refuses what came by hand, the CSMS's own publication goes on where it was."""
     async with Origin() as origin, mirror(tmp_path) as made:
