@@ -22,12 +22,12 @@ from localctl.mirror.publisher import Publisher
 from localctl.mirror.retry import delay
 from localctl.store.intake import Digests, Intake
 from localctl.store.names import is_checksum, safe_name
-from localctl.store.records import FileRecord, Publication, Resume, State
+from localctl.store.records import FileRecord, Publication, Resume
 from localctl.store.unbroken import unbroken
 
 log = logging.getLogger("localctl.mirror")
 
-LOOK_BYTES: Final = 32 * 2**20  # how much may come before the free space is looked at again
+LOOK_BYTES: Final = 32 * 2**20  # after so many the free space is looked at again
 _ANY_CHECKSUM: Final = "0" * 32
 Published = tuple[str, tuple[str, ...]]  # checksum and URIs
 
@@ -105,8 +105,8 @@ class ByHand:
         return digests.md5, uris
 
     async def _put(self, draft: Publication, digests: Digests) -> None:
-        now = self.shop.now()
-        record = FileRecord(digests.md5, draft.name, digests.size, digests.sha256, draft.location, now)
+        what = (draft.checksum, draft.name, digests.size, digests.sha256)
+        record = FileRecord(*what, draft.location, self.shop.now())
         try:
             await self.shop.shelf.rename(draft)
             await self.shop.shelf.add(draft, record, ())
@@ -135,14 +135,12 @@ class ByHand:
         free, _ = await run(self.shop.downloading.executor, self._files.space)
         kept = self._settings.min_free_space
         if free - coming < kept:
-            words = f"the disk is too full: {free} bytes are free, firmware.min_free_space keeps {kept} of them"
-            raise ByHandRefused(words)
+            raise ByHandRefused(f"the disk is too full: {free} bytes are free, firmware.min_free_space keeps {kept}")
 
     def draft(self, name: str, location: str, checksum: str) -> Publication:
         """A publication that is on no record."""
-        now, tries = self.shop.now(), self._settings.retries
-        state = State.DOWNLOADING
-        return Publication(next(self._ids), 0, location, checksum.lower(), name, tries, None, now, state)
+        tries, number = self._settings.retries, next(self._ids)
+        return Publication(number, 0, location, checksum.lower(), name, tries, None, self.shop.now())
 
     async def discard(self, draft: Publication) -> None:
         """Throw away what was collected; nothing where it is in its place by now."""
@@ -237,8 +235,8 @@ class Fetching:
         self._draft = replace(self._draft, failures=failures)
         if failures > self._draft.retries:
             raise fault
-        default, chance = self._settings.retry_interval_seconds, self._shop.random()
-        seconds = delay(failures, None, default, fault.retry_after, chance)
+        default = self._settings.retry_interval_seconds
+        seconds = delay(failures, None, default, fault.retry_after, self._shop.random())
         log.warning("download by hand: %s; tried again in %.0f s", fault, seconds)
         self._told = {"state": "paused", "seconds": round(seconds), "reason": str(fault)}
         await asyncio.sleep(seconds)

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import random
 import signal
 import stat
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -281,6 +283,36 @@ async def test_the_daemon_is_killed_in_mid_upload(tmp_path: Path) -> None:
         writer.close()
         assert list((daemon.state_dir / "partial").iterdir()) == []
         assert (await daemon.status())["firmware"] == []
+
+
+async def test_killed_at_any_moment(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+    """A kill of the daemon while a file is published by hand: it is served whole or not at all, and once the command
+    has printed its URIs it is there; nothing partial is left.
+    """
+    chance = random.Random()
+    async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
+        for number in range(rounds(4, 40)):
+            if not daemon.running:
+                await daemon.start()
+            await daemon.listening()
+            file = firmware(8_000_000, number)
+            path = stick(tmp_path, file.body)
+            command = [str(executable()), "publish", "--config", str(daemon.config_file), path]
+            run = await Process.start(command)
+            folder = daemon.state_dir / "partial"
+            async with asyncio.timeout(30):
+                while run.running and not list(folder.iterdir()):  # noqa: ASYNC110  the disk tells nobody
+                    await asyncio.sleep(0.002)
+            await asyncio.sleep(chance.uniform(0, 0.15))
+            await daemon.kill()
+            code = await run.over()
+            assert code in {0, 1}
+            await daemon.start()
+            await daemon.listening()
+            assert list(folder.iterdir()) == []
+            uri = f"http://{daemon.listeners['publish.http']}/firmware/{file.checksum}/fw.bin"
+            served = await get(uri)
+            assert served == (200, file.body) if code == 0 else served in {(404, b""), (200, file.body)}
 
 
 async def _upload(daemon: Daemon, size: int, part: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
