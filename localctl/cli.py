@@ -4,6 +4,7 @@ Each command imports what it needs when it runs: ``--help`` and ``status`` must 
 """
 
 import json
+import re
 import sys
 import time
 from importlib.metadata import version
@@ -24,6 +25,19 @@ _CONFIG: Final = click.option(
     show_envvar=True,
     help="The configuration file.",
 )
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_UNPUBLISHED: Final = {  # what becomes of an unpublish: exit status, and what is said
+    "Unpublished": (0, "withdrawn"),
+    "DownloadOngoing": (1, "is still being downloaded: try again later (localctl status shows by whom)"),
+    "NoFirmware": (4, "nothing is published under this MD5"),
+}
+
+
+def _md5(_context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    """An MD5, in lower case; empty where none is given."""
+    if value and not re.fullmatch("[0-9A-Fa-f]{32}", value):
+        raise click.BadParameter("an MD5 has 32 hexadecimal digits")
+    return (value or "").lower()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,6 +102,45 @@ def status(path: Path, *, as_json: bool) -> None:
         for line in tell(document, time.time()):
             click.echo(line)
     sys.exit(0 if document["ready"] else 1)
+
+
+@commands.command()
+@_CONFIG
+@click.option("--name", default="", help="The name under which stations fetch it.  [default: its own]")
+@click.option("--md5", callback=_md5, help="What its MD5 must be, so that a damaged copy is not published.")
+@click.argument("what", metavar="PATH-OR-URL")
+def publish(path: Path, name: str, md5: str, what: str) -> None:
+    """Publish a file without a CSMS: one on this machine, or one that the daemon downloads over HTTP or HTTPS.
+
+    Prints its MD5 and, a line each, its URIs. Exit status: 0 published, 1 not, 3 the daemon is not running.
+    """
+    from localctl.config import load
+    from localctl.drawing import progress
+    from localctl.errand import publish_file, publish_url
+
+    config = load(path)
+    with progress() as tell:
+        if _URL.match(what):
+            published = publish_url(config, what, name, md5, tell)
+        else:
+            published = publish_file(config, Path(what), name, md5, tell)
+    click.echo("\n".join((published["checksum"], *published["uris"])))
+
+
+@commands.command()
+@_CONFIG
+@click.argument("checksum", metavar="MD5", callback=_md5)
+def unpublish(path: Path, checksum: str) -> None:
+    """Withdraw a published file.
+
+    Exit status: 0 withdrawn, 1 still being downloaded, 4 not published, 3 the daemon is not running.
+    """
+    from localctl.config import load
+    from localctl.errand import unpublish as withdraw
+
+    code, said = _UNPUBLISHED[withdraw(load(path), checksum)]
+    click.echo(f"{checksum}: {said}", err=code != 0)
+    sys.exit(code)
 
 
 @commands.command()

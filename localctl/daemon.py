@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Final
 
 from localctl.admin.api import Views
+from localctl.admin.hand import Hands
 from localctl.config import Config
 from localctl.errors import DatabaseDamaged, LocalctlError, StateError, StorageError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
+from localctl.mirror.byhand import ByHand
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.job import Workshop
@@ -127,10 +129,12 @@ class Daemon:
         failed: list[BaseException] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                publisher = Publisher(self._workshop(storage, origin, uplink), tasks)
+                workshop = self._workshop(storage, origin, uplink)
+                publisher = Publisher(workshop, tasks)
+                hand = ByHand(workshop, publisher)
                 rooms = self._rooms(uplink, outbox, publisher)
                 stack.push_async_callback(self._listeners.close, 0)  # where starting fails half-way
-                await self._listeners.open(self._views(rooms))
+                await self._listeners.open(self._views(rooms), Hands(hand.receive, hand.fetch, hand.withdraw))
                 tasks.create_task(self._watch_database(storage.database), name="database")
                 self._go(tasks, rooms, snapshot)
                 self._look_after_files(tasks, storage, publisher)
@@ -203,7 +207,7 @@ class Daemon:
             publisher,
             self._catalogue,
             (Pulse("main", self._metrics), *self._listeners.pulses),
-            self._listeners.addresses,
+            self._listeners.told,
             self._disk,
             self._listeners.uris,
         )

@@ -20,6 +20,7 @@
     ├── FetchError                  the origin's
     │   ├── OriginRefused           asking again is in vain
     │   └── OriginFailed            asking again may help
+    ├── ByHandRefused               what somebody on this machine asked for cannot be done
     └── LendError                   a station's request for a file
         ├── NotPublished            there is no such file
         └── TransfersExhausted      too many transfers already
@@ -173,6 +174,10 @@ class OriginFailed(FetchError):
     def __init__(self, cause: str, retry_after: float | None = None) -> None:
         super().__init__(cause)
         self.retry_after = retry_after
+
+
+class ByHandRefused(LocalctlError):
+    """What was to be published or withdrawn by hand cannot be; the text says why, and what to do."""
 
 
 class LendError(LocalctlError):

@@ -11,6 +11,8 @@ import aiofiles
 import aiofiles.os
 
 from localctl.admin.api import AdminServer, Views
+from localctl.admin.hand import Hands, HandServer
+from localctl.admin.unix import fits
 from localctl.config import Config
 from localctl.lan import published_host
 from localctl.metrics import Metrics
@@ -21,6 +23,7 @@ from localctl.serve.http import HttpServer
 from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
+from localctl.systemd import socket_path
 from localctl.values import Address
 
 log = logging.getLogger("localctl.listeners")
@@ -30,7 +33,8 @@ SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published no
 
 
 class Listeners:
-    """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin").
+    """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin"); ``told``
+    is what is told of them, and of the socket ("admin.socket").
 
     Raises ConfigurationError where a certificate of theirs does not load.
     """
@@ -39,11 +43,13 @@ class Listeners:
         publish, stations, identity = config.publish, config.stations, config.controller.identity
         idle = publish.idle_timeout_seconds
         self.addresses: dict[str, Address] = {}
+        self.told: dict[str, str] = {}
         self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws else None
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
         self._https = _https_server(config, catalogue, metrics)
         self._ftp = _ftp_server(config, catalogue, metrics)
         self._admin: AdminServer | None = None
+        self._hand: HandServer | None = None
         self._config = config
 
     @property
@@ -55,17 +61,19 @@ class Listeners:
     def _servers(self) -> tuple[HttpServer | FtpServer, ...]:
         return tuple(server for server in (self._http, self._https, self._ftp) if server)
 
-    async def open(self, views: Views) -> None:
+    async def open(self, views: Views, hands: Hands) -> None:
         """Bind all of them. Raises ListenError; what is bound by then is for ``close``."""
         for server in self._servers:
             self.addresses[f"publish.{server.pulse.loop}"] = server.start()
         if self._config.admin.listen:
             self._admin = AdminServer(self._config.admin.listen, views)
             self.addresses["admin"] = await self._admin.start()
+            await self._open_socket(hands)
         if self.door:  # last: a station that gets in finds everything else there
             self.addresses["stations.ws"] = await self.door.start()
-        for name, address in self.addresses.items():
-            log.info("listening on %s for %s", address, name)
+        self.told |= {name: str(address) for name, address in self.addresses.items()}
+        for name, place in self.told.items():
+            log.info("listening on %s for %s", place, name)
         await self._write()
 
     async def close(self, grace: float) -> None:
@@ -76,8 +84,9 @@ class Listeners:
         await asyncio.gather(*(asyncio.to_thread(server.stop, grace) for server in self._servers))
         if self.door:
             await self.door.stop()
-        if self._admin:
-            await self._admin.stop()
+        for server in (self._hand, self._admin):
+            if server:
+                await server.stop()
 
     def uris(self, checksum: str, name: str) -> tuple[str, ...]:
         """One URI for each listener under [publish] (L03.FR.03, FR.04)."""
@@ -88,12 +97,22 @@ class Listeners:
             if (address := self.addresses.get(f"publish.{scheme}"))
         )
 
+    async def _open_socket(self, hands: Hands) -> None:
+        """A path that is too long must not keep the relays from beginning. Raises ListenError."""
+        path = socket_path(self._config.controller.state_dir)
+        if not fits(path):
+            log.warning("no publishing by hand: %s is too long a path for a socket; RuntimeDirectory= helps", path)
+            return
+        self._hand = HandServer(path, hands)
+        await self._hand.start()
+        self.told["admin.socket"] = str(path)
+
     async def _write(self) -> None:
         path = Path(self._config.controller.state_dir) / FILE
         draft = path.with_suffix(".new")
         try:
             async with aiofiles.open(draft, "w") as file:
-                await file.write(json.dumps({name: str(address) for name, address in self.addresses.items()}))
+                await file.write(json.dumps(self.told))
             await aiofiles.os.replace(draft, path)
         except OSError as fault:  # a full disk: stations are relayed all the same
             log.warning("%s cannot be written: %s; make room on the disk", path, fault.strerror)

@@ -12,7 +12,6 @@ from localctl.relay.door import Door
 from localctl.store.catalogue import Catalogue, PublishedFile
 from localctl.uplink.connection import Uplink
 from localctl.uplink.outbox import Outbox
-from localctl.values import Address
 
 SILENT_SECONDS: Final = 10.0  # a loop that has not turned for so long hangs
 
@@ -29,7 +28,7 @@ class Rooms:
     publisher: Publisher
     catalogue: Catalogue
     pulses: Sequence[Pulse]
-    listeners: Mapping[str, Address]
+    listeners: Mapping[str, str]
     disk: Mapping[str, int]
     uris: Callable[[str, str], tuple[str, ...]]
 
@@ -65,7 +64,7 @@ class Rooms:
             + [_under_way(job) for job in self.publisher.jobs()],
             "transfers": self._transfers(),
             "disk": dict(self.disk),
-            "listeners": {name: str(address) for name, address in self.listeners.items()},
+            "listeners": dict(self.listeners),
             "loops": {pulse.loop: {"lag": round(pulse.worst(), 4)} for pulse in self.pulses},
         }
 

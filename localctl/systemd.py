@@ -1,4 +1,6 @@
-"""What systemd is told of us: READY, STATUS, WATCHDOG, STOPPING. Silent where systemd did not start us.
+"""What systemd is told of us: READY, STATUS, WATCHDOG, STOPPING; and the folder that it made for us.
+
+Silent where systemd did not start us.
 
 The protocol is one datagram a message to the socket that $NOTIFY_SOCKET names (sd_notify(3), sd_watchdog_enabled(3)).
 """
@@ -7,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 _PATIENCE_SECONDS: Final = 0.05  # the main loop waits for no one: systemd reads at once or is told the next time
@@ -49,6 +52,14 @@ class Notifier:
                 sender.sendto("\n".join(fields).encode(), self._address)
         except OSError as fault:  # systemd's trouble must not become ours
             _log.warning("systemd could not be told %s: %s", fields[0], fault.strerror or fault)
+
+
+def socket_path(state_dir: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the socket for ``localctl publish`` and ``unpublish`` is: in the runtime folder that systemd made
+    (RuntimeDirectory=, systemd.exec(5): the first of several), else in the state directory.
+    """
+    folder = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(folder or state_dir) / "localctl.sock"
 
 
 def _address(name: str) -> str | None:

@@ -42,11 +42,11 @@ async def test_status_tells_by_its_exit_status(tmp_path: Path) -> None:
 
 
 async def test_a_bad_configuration(tmp_path: Path) -> None:
-    """A line a fault on stderr and exit status 78, for `run`, `check` and `status` alike."""
+    """A line a fault on stderr and exit status 78, for each command that reads it."""
     path = tmp_path / "bad.toml"
     path.write_text('[controller]\nidentity = "a:b"\n[csms]\nurl = "http://x"\n', encoding="utf-8")
-    for command in ("run", "check", "status"):
-        code, out, err = await localctl(command, "--config", str(path))
+    for command in (("run",), ("check",), ("status",), ("publish", "x"), ("unpublish", "0" * 32)):
+        code, out, err = await localctl(*command, "--config", str(path))
         assert (code, out) == (78, "")
         assert [line.partition(": ")[2].partition(":")[0] for line in err.splitlines()] == [
             "controller.identity",
@@ -54,7 +54,9 @@ async def test_a_bad_configuration(tmp_path: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("run", "--nonsense")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("frobnicate",), ("run", "--nonsense"), ("publish",), ("unpublish", "0" * 31)]
+)
 async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     """Wrong usage ends with status 2 and says how it goes."""
     code, out, err = await localctl(*arguments)
@@ -67,4 +69,4 @@ async def test_version_and_help() -> None:
     assert (await localctl("--version"))[:2] == (0, "localctl, version 0.1.0")
     code, out, _ = await localctl("--help")
     assert code == 0
-    assert all(command in out for command in ("run", "check", "status", "demo"))
+    assert all(command in out for command in ("run", "check", "status", "publish", "unpublish", "demo"))

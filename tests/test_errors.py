@@ -7,6 +7,7 @@ import pytest
 
 from localctl import errors
 from localctl.errors import (
+    ByHandRefused,
     CallRefused,
     CallTimedOut,
     ConfigurationError,
@@ -48,6 +49,7 @@ SENTENCES: dict[LocalctlError, str] = {
     LinkFailed("dns", "csms.invalid: unknown name"): "csms.invalid: unknown name",
     OriginRefused("404"): "404",
     OriginFailed("503", 30.0): "503",
+    ByHandRefused("the file is empty"): "the file is empty",
     NotPublished("nothing"): "nothing",
     TransfersExhausted(30): "as many transfers are under way as are allowed",
 }

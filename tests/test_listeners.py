@@ -12,12 +12,15 @@ import trustme
 from prometheus_client import CollectorRegistry
 
 from localctl.admin.api import Views
+from localctl.admin.hand import Hands
 from localctl.config import parse
 from localctl.errors import ConfigurationError, ListenError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
 from localctl.store.catalogue import Catalogue
 
+NOBODY: Any = None
+HANDS = Hands(NOBODY, NOBODY, NOBODY)
 ANY = {"listen": "127.0.0.1:0"}
 ALL = {
     "stations": {"ws": ANY},
@@ -34,7 +37,7 @@ async def opened(tmp_path: Path, sections: dict[str, Any]) -> AsyncIterator[List
     metrics = Metrics(CollectorRegistry(), "0")
     listeners = Listeners(config, Catalogue(10), None, metrics)
     try:
-        await listeners.open(Views(tuple, tuple, dict, lambda: None, metrics.registry))
+        await listeners.open(Views(tuple, tuple, dict, lambda: None, metrics.registry), HANDS)
         yield listeners
     finally:
         await listeners.close(0)
@@ -44,6 +47,7 @@ async def test_all_of_them(tmp_path: Path) -> None:
     """Each section's listener is bound, and its port is told in the state directory."""
     async with opened(tmp_path, ALL) as listeners:
         told = json.loads((tmp_path / "listeners.json").read_text(encoding="utf-8"))
+        assert told.pop("admin.socket") == str(tmp_path / "localctl.sock")
         assert told == {name: str(address) for name, address in listeners.addresses.items()}
         assert set(told) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
         assert [pulse.loop for pulse in listeners.pulses] == ["http", "ftp"]
@@ -64,6 +68,16 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, caplog: pytest.LogCaptu
     async with opened(tmp_path, ALL) as listeners:
         assert set(listeners.addresses) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
     assert "listeners.json cannot be written" in caplog.text
+
+
+async def test_a_path_too_long_for_a_socket(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, and all else works."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    async with opened(folder, ALL) as listeners:
+        assert "admin.socket" not in listeners.told
+        assert "admin" in listeners.told
+    assert "too long a path for a socket" in caplog.text
 
 
 async def test_uris(tmp_path: Path) -> None:

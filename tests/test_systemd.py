@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localctl.systemd import Notifier
+from localctl.systemd import Notifier, socket_path
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -93,3 +93,9 @@ def test_watchdog_is_fed_twice_in_its_time(pid: dict[str, str]) -> None:
 def test_watchdog_of_nobody_or_of_another_is_not_ours(environ: dict[str, str]) -> None:
     """Unset, off, unreadable, or meant for another process."""
     assert Notifier({"NOTIFY_SOCKET": "/run/systemd/notify", **environ}).watchdog_interval is None
+
+
+def test_where_the_socket_is() -> None:
+    """In the runtime folder, the first of several; without one in the state directory."""
+    assert socket_path("/state", {"RUNTIME_DIRECTORY": "/run/a:/run/b"}) == Path("/run/a/localctl.sock")
+    assert socket_path("/state", {}) == Path("/state/localctl.sock")

@@ -81,7 +81,9 @@ class Job:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin, or go on after a restart."""
+        """Begin, or go on after a restart or a halt; nothing where it is at work."""
+        if self._task is not None and not self._task.done():
+            return
         self._task = tasks.create_task(self.run(), name=f"publication {self.publication.request_id}")
 
     @property

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from localctl.errors import StorageError
@@ -17,7 +17,8 @@ from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
 from localctl.store.names import safe_name
-from localctl.store.records import ENDED, FileRecord, Notification, Publication
+from localctl.store.records import ENDED, FileRecord, Notification, Publication, State
+from localctl.store.unbroken import unbroken
 
 log = logging.getLogger("localctl.mirror")
 
@@ -67,7 +68,7 @@ class Publisher:
     async def withdraw(self, checksum: str) -> Withdrawal:
         """L04: withdraw a published file, or cancel what waits to become one. Raises StorageError."""
         checksum = checksum.lower()
-        verdict = await self._withdraw(checksum)
+        verdict = await self.take_away(checksum)
         self._metrics.unpublish_requests.labels(verdict.value).inc()
         log.info("unpublish %s: %s", checksum, verdict.value)
         return verdict
@@ -96,7 +97,8 @@ class Publisher:
             log.warning("%s was damaged, and is fetched again from %s", record.checksum, redacted(record.location))
             self._start(kept)
 
-    async def _withdraw(self, checksum: str) -> Withdrawal:
+    async def take_away(self, checksum: str) -> Withdrawal:
+        """The same for whoever asks; ``checksum`` is lower case. Raises StorageError."""
         alike = self._of(checksum)
         async with AsyncExitStack() as held:
             for job in alike:  # none of them moves on until all is decided: either all are cancelled, or none
@@ -112,6 +114,31 @@ class Publisher:
                 return Withdrawal.LENT
             verdict = await self._shop.shelf.withdraw(checksum)
         return Withdrawal.WITHDRAWN if verdict is Withdrawal.ABSENT and waiting else verdict
+
+    @asynccontextmanager
+    async def set_aside(self, checksum: str) -> AsyncIterator[None]:
+        """While its file is put in place by hand, what is under way for ``checksum`` (lower case) stands still; then it
+        goes on, and finds the file published. What is verified is being put in its place itself: that comes first.
+        """
+        halted: list[Job] = []
+        try:
+            await unbroken(self._halt(self._of(checksum), halted), f"halting {checksum}")
+            async with self._lock(checksum):
+                yield
+        finally:
+            for job in halted:
+                if not job.is_over:
+                    job.start(self._tasks)
+
+    async def _halt(self, alike: list[Job], halted: list[Job]) -> None:
+        """Those of ``alike`` that can stand still do so now, and are in ``halted``."""
+        async with AsyncExitStack() as held:
+            for job in alike:
+                await held.enter_async_context(job.busy)
+            for job in alike:
+                if not job.is_over and job.publication.state is not State.VERIFIED:
+                    await job.halt()
+                    halted.append(job)
 
     def _of(self, checksum: str) -> list[Job]:
         return [job for job in self.jobs() if job.publication.checksum == checksum]

@@ -36,7 +36,7 @@ class FirmwareFiles:
         sync_folder(self.root)
 
     def partial(self, publication_id: int) -> Path:
-        """Where a publication's bytes are collected."""
+        """Where a publication's bytes are collected; a negative number is that of one by hand."""
         return self._partial / str(publication_id)
 
     def published(self, checksum: str, name: str) -> Path:
@@ -90,7 +90,11 @@ class FirmwareFiles:
         partials = {str(publication_id) for publication_id in publication_ids}
         strays = [
             *(each for each in _entries(self._published) if is_checksum(each.name) and each.name not in checksums),
-            *(each for each in _entries(self._partial) if each.name.isdecimal() and each.name not in partials),
+            *(
+                each
+                for each in _entries(self._partial)
+                if each.name.removeprefix("-").isdecimal() and each.name not in partials
+            ),
         ]
         for stray in strays:
             _do("unlink", stray, partial(_remove, stray))

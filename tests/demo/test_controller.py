@@ -51,7 +51,7 @@ async def test_it_runs_and_stops(tmp_path: Path) -> None:
     """It listens when it is there, its status can be read, and it ends with status 0 and no child left."""
     async with Csms() as csms:
         async with Controller(tmp_path, csms.url, PLAN) as controller:
-            assert set(controller.listeners) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
+            assert set(controller.listeners) == {"stations.ws", "publish.http", "publish.ftp", "admin", "admin.socket"}
             await csms.hear(CONTROLLER, "BootNotification", 30)
             assert (await controller.status())["identity"] == CONTROLLER
             assert controller.exit_status != 0

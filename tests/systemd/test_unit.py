@@ -9,6 +9,7 @@ import pytest
 from localctl.config import DEFAULT_PATH
 from localctl.errors import ConfigurationError
 from localctl.sections import Controller
+from localctl.systemd import socket_path
 
 UNIT = Path(__file__).parents[2] / "systemd" / "localctl.service"
 
@@ -54,6 +55,9 @@ def test_unit_agrees_with_localctl() -> None:
     assert setting("ExecStart").endswith(f" localctl run --config {DEFAULT_PATH}")
     assert f"/var/lib/{setting('StateDirectory')}" == Controller.model_fields["state_dir"].default
     assert str(ConfigurationError.exit_status) in setting("RestartPreventExitStatus").split()
+    assert socket_path("", {"RUNTIME_DIRECTORY": f"/run/{setting('RuntimeDirectory')}"}) == Path(
+        "/run/localctl/localctl.sock"
+    )
     assert setting("Type") == "notify"
     assert int(setting("TimeoutStopSec")) > 20  # running transfers get up to 20 s (faults, row 34)
     assert int(setting("WatchdogSec")) > 0  # row 39
