@@ -10,12 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from pyftpdlib.ioloop import IOLoop
-from pyftpdlib.servers import FTPServer
-
 from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
 from localctl.serve import tcp
+from localctl.serve.ftp_library import FTPServer, IOLoop
 from localctl.serve.ftp_session import Session, session_class
 from localctl.serve.renewal import LOOK_SECONDS, Files
 from localctl.serve.starvation import PAUSE_SECONDS, Starvation

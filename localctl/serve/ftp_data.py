@@ -11,10 +11,8 @@ import socket
 from io import FileIO
 from typing import Any, Final
 
-import pyftpdlib.ioloop  # noqa: F401  before its handlers: it alone imports asyncore without the deprecation
-from pyftpdlib.handlers import DTPHandler, FTPHandler
-
 from localctl.serve import tcp
+from localctl.serve.ftp_library import DTPHandler, FTPHandler
 from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Result, Transfer
 
 _PIECE: Final = 2**20  # bytes a call, so that one fast station does not keep the loop from the others

@@ -9,13 +9,10 @@ import logging
 import sys
 from typing import Any, ClassVar, Final
 
-import pyftpdlib.ioloop  # noqa: F401  before its handlers: it alone imports asyncore without the deprecation
-from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
-
 from localctl.errors import NotPublished, TransfersExhausted
 from localctl.serve.ftp_data import DataConnection, DataListener, LentFile
 from localctl.serve.ftp_files import PublishedFiles
+from localctl.serve.ftp_library import DummyAuthorizer, FTPHandler
 from localctl.serve.renewal import Files
 from localctl.serve.transfer import Lending, Result
 

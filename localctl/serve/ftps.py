@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Final
 
 import pyftpdlib.ioloop  # noqa: F401  before its handlers: it alone imports asyncore without the deprecation
 from OpenSSL import SSL
-from pyftpdlib.handlers import TLS_DTPHandler, TLS_FTPHandler
+from pyftpdlib.handlers.ftps.control import TLS_FTPHandler
+from pyftpdlib.handlers.ftps.data import TLS_DTPHandler
 
 from localctl import tls
 from localctl.serve import tcp
