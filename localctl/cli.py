@@ -110,7 +110,7 @@ def status(path: Path, *, as_json: bool) -> None:
 @click.option("--md5", callback=_md5, help="What its MD5 must be, so that a damaged copy is not published.")
 @click.argument("what", metavar="PATH-OR-URL")
 def publish(path: Path, name: str, md5: str, what: str) -> None:
-    """Publish a file without a CSMS: one on this machine, or one that the daemon downloads over HTTP or HTTPS.
+    """Publish a file without a CSMS: one on this machine, or one that the daemon downloads over HTTP, HTTPS or FTP.
 
     Prints its MD5 and, a line each, its URIs. Exit status: 0 published, 1 not, 3 the daemon is not running.
     """

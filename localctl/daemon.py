@@ -29,7 +29,7 @@ from localctl.mirror.byhand import ByHand
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.job import Workshop
-from localctl.mirror.origins.http import HttpOrigin
+from localctl.mirror.origins.schemes import Origins
 from localctl.mirror.publisher import Publisher
 from localctl.mirror.throttle import Throttle
 from localctl.overview import Rooms
@@ -124,7 +124,7 @@ class Daemon:
         outbox.add(snapshot.outbox)
         uplink = self._uplink(outbox, storage)
         origin_tls = client_context("firmware", ca_file=self._config.firmware.ca_file)
-        origin = HttpOrigin(self._config.firmware, origin_tls, SOFTWARE)
+        origin = Origins(self._config.firmware, origin_tls, SOFTWARE)
         stack.push_async_callback(origin.close)
         failed: list[BaseException] = []
         try:
@@ -181,7 +181,7 @@ class Daemon:
         clock = Clock(time.time, time.monotonic, random.random, lambda: str(uuid.uuid4()))
         return Uplink(dialler, controller, csms, outbox, storage.database.settle, self._metrics, clock)
 
-    def _workshop(self, storage: Storage, origin: HttpOrigin, uplink: Uplink) -> Workshop:
+    def _workshop(self, storage: Storage, origin: Origins, uplink: Uplink) -> Workshop:
         firmware = self._config.firmware
         throttle = Throttle(firmware.max_rate, time.monotonic)
         return Workshop(

@@ -21,6 +21,7 @@ nginx:nginx-light:nginx         an origin as most are
 curl:curl                       downloads over HTTP and FTP, as stations do them
 wget:wget                       the same
 busybox:busybox                 the same, as small stations do them: wget, ftpget
+vsftpd:vsftpd:vsftpd            an FTP origin as most are
 lftp:lftp                       an FTP client that uses all that a server offers
 openssl:openssl                 certificates
 ip:iproute2                     a machine of one interface, or none, to find the LAN address of

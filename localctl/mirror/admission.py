@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from localctl.mirror.hosts import host_allowed
 from localctl.store.names import is_checksum
 
-SCHEMES: Final = ("http", "https")
+SCHEMES: Final = ("http", "https", "ftp", "ftps")
 Refusal = tuple[str, str]  # the reason code of a statusInfo (at most 20 characters), and what is wrong
 
 

@@ -10,12 +10,12 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from localctl.config import Firmware
 from localctl.errors import OriginFailed, OriginRefused, StorageError
 from localctl.metrics import Metrics
-from localctl.mirror.origins.http import HttpOrigin
+from localctl.mirror.origins.http import Sink
 from localctl.mirror.pace import LEAST_RATE, Pace
 from localctl.mirror.throttle import Throttle
 from localctl.store.files import FirmwareFiles
@@ -26,12 +26,19 @@ CHECKPOINT_BYTES: Final = 32 * 2**20
 CHECKPOINT_SECONDS: Final = 5.0
 
 
+class Origin(Protocol):
+    """Where files come from."""
+
+    async def fetch(self, location: str, resume: Resume, sink: Sink) -> None:
+        """Fetch ``location`` into ``sink``, continuing at ``resume`` where that can be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Downloading:
     """What every try shares."""
 
     settings: Firmware
-    origin: HttpOrigin
+    origin: Origin
     files: FirmwareFiles
     executor: Executor
     metrics: Metrics

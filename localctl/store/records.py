@@ -36,7 +36,7 @@ FLOWING: Final = frozenset({State.DOWNLOADING, State.VERIFIED})  # L04.FR.04: it
 class Resume:
     """How far a partial file goes, durably, and what proves that the origin still has the same file.
 
-    ``offset`` and ``total`` are bytes; ``validator`` is a strong ETag, or a Last-Modified date, or empty.
+    ``offset`` and ``total`` are bytes; ``validator`` is a strong ETag, a Last-Modified date, FTP's MDTM, or empty.
     """
 
     offset: int = 0

@@ -63,7 +63,7 @@ async def test_answered_before_the_download_begins(site: Site) -> None:
 async def test_rejected_without_a_download(site: Site) -> None:
     """L03.FR.05: what cannot be done is Rejected with a reason code, and nothing is reported or fetched."""
     rejected = {
-        ("ftp://127.0.0.1/fw.bin", "0" * 32): "InvalidURL",
+        ("sftp://127.0.0.1/fw.bin", "0" * 32): "InvalidURL",
         ("not a url", "0" * 32): "InvalidURL",
         ("http://10.0.0.1/fw.bin", "0" * 32): "InvalidURL",
         ("http://127.0.0.1/fw.bin", "xyz"): "InvalidValue",

@@ -40,7 +40,7 @@ def test_a_checksum_that_is_no_md5_is_invalid(checksum: str) -> None:
         ("fw.bin", "scheme"),
         ("//files.example.com/fw.bin", "scheme"),
         ("file:///etc/passwd", "scheme"),
-        ("ftp://files.example.com/fw.bin", "scheme"),
+        ("sftp://files.example.com/fw.bin", "scheme"),
         ("gopher://files.example.com/", "scheme"),
         ("javascript:alert(1)", "scheme"),
         ("http://", "host"),
@@ -81,6 +81,8 @@ def test_only_allowed_origins_are_taken_on() -> None:
     assert refusal("http://files.example.com/fw.bin", MD5, ("*.example.com",)) is None
     assert refusal("http://files.example.com@evil.org/fw.bin", MD5, ("*.example.com",)) is not None
     assert refusal("http://127.0.0.1:1/fw.bin", MD5, ("127.0.0.1",)) is None
+    assert refusal("ftp://files.example.com/fw.bin", MD5, ("*.example.com",)) is None
+    assert refusal("ftps://user:secret@127.0.0.1/fw.bin", MD5, ()) is not None
 
 
 @settings(deadline=None)

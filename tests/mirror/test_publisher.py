@@ -60,7 +60,7 @@ async def test_nothing_begins_before_the_answer(origin: Origin, tmp_path: Path) 
     ("location", "checksum", "reason"),
     [
         ("http://127.0.0.1:1/fw.bin", "0" * 31, "InvalidValue"),
-        ("ftp://127.0.0.1:1/fw.bin", MD5, "InvalidURL"),
+        ("sftp://127.0.0.1:1/fw.bin", MD5, "InvalidURL"),
         ("http://10.0.0.1/fw.bin", MD5, "InvalidURL"),
         ("nothing", MD5, "InvalidURL"),
     ],

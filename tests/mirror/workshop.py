@@ -17,7 +17,7 @@ from localctl.metrics import Metrics
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.job import Workshop
-from localctl.mirror.origins.http import HttpOrigin
+from localctl.mirror.origins.schemes import Origins
 from localctl.mirror.publisher import Publisher
 from localctl.mirror.throttle import Throttle
 from localctl.ocpp.frames import Payload
@@ -152,7 +152,7 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
         shelf = Shelf(database, disk, catalogue, threads, metrics)
         snapshot = await database.load()
         damaged = await shelf.recover(snapshot)
-        origin = HttpOrigin(settings, client_context("firmware"), "localctl/test")
+        origin = Origins(settings, client_context("firmware"), "localctl/test")
         stack.push_async_callback(origin.close)
         loop = asyncio.get_running_loop()
         told: list[Notification] = []

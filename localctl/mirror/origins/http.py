@@ -21,7 +21,6 @@ from yarl import URL
 
 from localctl.config import Firmware
 from localctl.errors import OriginFailed, OriginRefused
-from localctl.mirror.admission import SCHEMES
 from localctl.mirror.hosts import address_allowed, host_allowed
 from localctl.mirror.retry import is_final, parse_retry_after
 from localctl.mirror.throttle import new_socket, read_size
@@ -29,6 +28,7 @@ from localctl.store.records import Resume
 from localctl.tls import explain
 
 MAX_REDIRECTS: Final = 5
+_SCHEMES: Final = ("http", "https")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -127,7 +127,7 @@ class HttpOrigin:
         raise OriginRefused(f"the origin redirects more than {MAX_REDIRECTS} times")
 
     def _check(self, url: URL) -> None:
-        if url.scheme not in SCHEMES or not url.host:
+        if url.scheme not in _SCHEMES or not url.host:
             raise OriginRefused(f"the origin redirects to a {url.scheme or 'nameless'} location")
         if not host_allowed(url.host, self._settings.allowed_origins):
             raise OriginRefused(f"{url.host} is not among the allowed origins")
