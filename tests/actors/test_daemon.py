@@ -30,7 +30,7 @@ async def test_it_boots_stops_and_comes_back(tmp_path: Path) -> None:
     async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
         await daemon.ready()
         await csms.controller()
-        assert set(daemon.listeners) == {"stations.ws", "publish.http", "publish.ftp", "admin"}
+        assert set(daemon.listeners) == {"stations.ws", "publish.http", "publish.ftp", "admin", "admin.socket"}
         assert (await daemon.status())["ready"] is True
         assert await daemon.metric("localctl_csms_connected") == 1
         assert daemon.rss() > 2**20
