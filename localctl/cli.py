@@ -95,7 +95,7 @@ def status(path: Path, *, as_json: bool) -> None:
     from localctl.config import load
     from localctl.inquiry import ask_status, tell
 
-    document = ask_status(load(path))
+    document = ask_status(load(path, environ=None))
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
@@ -118,7 +118,7 @@ def publish(path: Path, name: str, md5: str, what: str) -> None:
     from localctl.drawing import progress
     from localctl.errand import publish_file, publish_url
 
-    config = load(path)
+    config = load(path, environ=None)
     with progress() as tell:
         if _URL.match(what):
             published = publish_url(config, what, name, md5, tell)
@@ -138,7 +138,7 @@ def unpublish(path: Path, checksum: str) -> None:
     from localctl.config import load
     from localctl.errand import unpublish as withdraw
 
-    code, said = _UNPUBLISHED[withdraw(load(path), checksum)]
+    code, said = _UNPUBLISHED[withdraw(load(path, environ=None), checksum)]
     click.echo(f"{checksum}: {said}", err=code != 0)
     sys.exit(code)
 

@@ -64,10 +64,11 @@ NOT_OBEYED: Final[Mapping[str, object]] = {
 }
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path, environ: Mapping[str, str] | None = os.environ) -> Config:
     """Read and check the file at ``path``.
 
-    Secrets named by ``…_file`` are read too. Raises ConfigurationError with every fault found.
+    Secrets named by ``…_file`` are read too, but where ``environ`` is None: a command that only asks the daemon has no
+    use for them, and no right to systemd's credentials. Raises ConfigurationError with every fault found.
     """
     try:
         content = path.read_bytes()
@@ -85,8 +86,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     return parse(tree, str(path), environ)
 
 
-def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Config:
-    """Check a parsed TOML document; ``name`` stands for it in faults."""
+def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str] | None) -> Config:
+    """Check a parsed TOML document; ``name`` stands for it in faults, ``environ`` is as in ``load``."""
     refused = [key for key, default in NOT_OBEYED.items() if _at(tree, key) not in (None, default)]
     faults = [f"{name}: {key}: is not supported by this version yet; leave it out" for key in refused]
     try:
@@ -96,7 +97,7 @@ def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Con
         raise ConfigurationError(tuple(faults)) from None
     if faults:
         raise ConfigurationError(tuple(faults))
-    return _with_password(config, name, environ)
+    return config if environ is None else _with_password(config, name, environ)
 
 
 def _at(tree: object, key: str) -> object:

@@ -70,3 +70,12 @@ async def test_version_and_help() -> None:
     code, out, _ = await localctl("--help")
     assert code == 0
     assert all(command in out for command in ("run", "check", "status", "publish", "unpublish", "demo"))
+
+
+async def test_asking_needs_no_secret(tmp_path: Path) -> None:
+    """A password that only systemd's service may read keeps nobody from asking the daemon."""
+    daemon = Daemon(tmp_path, "ws://127.0.0.1:9/ocpp", {"csms": {"basic_auth_password_file": "credential:csms"}})
+    for command in (("status",), ("unpublish", "0" * 32), ("publish", str(daemon.config_file))):
+        code, _, told = await localctl(*command, "--config", str(daemon.config_file))
+        assert (code, "credential" in told) == (3, False), told
+    assert (await localctl("run", "--config", str(daemon.config_file)))[0] == 78
