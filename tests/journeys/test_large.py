@@ -45,9 +45,8 @@ async def test_300_mib(tmp_path: Path) -> None:
             uris = (await csms.wait_status(1, "Published", timeout=240))["location"]
         lag = await daemon.metric("localctl_event_loop_lag_seconds", loop="main")
         assert watched.worst_rss - idle < 40 * MEBIBYTE
-        assert lag < 0.05 + watched.worst_lag, (
-            f"the main loop was late by {lag:.3f} s, this one {watched.worst_lag:.3f} s"
-        )
+        noise = max(watched.worst_lag, watched.starved)
+        assert lag < 0.05 + noise, f"the main loop was late by {lag:.3f} s, the machine's noise was {noise:.3f} s"
         for uri, client in _clients(uris):
             target = _half(original, tmp_path / "half.bin")
             await asyncio.to_thread(client, uri, target)
@@ -132,15 +131,24 @@ def _md5(path: Path) -> str:
 
 
 class _Watch:
-    """The largest memory of a process, and how late a thread was that did nothing but look: the machine's own noise."""
+    """The largest memory of a process; and the machine's own noise: how late a thread was that did nothing but look,
+    and how long in all the process's main thread was ready to run and got no core.
+    """
 
     worst_rss = 0
     worst_lag = 0.0
+    starved = 0.0
+
+
+def _starved(pid: int) -> float:
+    """Seconds that the main thread has waited for a core (proc_pid_schedstat; the kernel keeps it in nanoseconds)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
 
 
 @contextmanager
 def _watched(pid: int) -> Iterator[_Watch]:
     watch, over, process = _Watch(), threading.Event(), psutil.Process(pid)
+    starved_before = _starved(pid)
 
     def look() -> None:
         while True:
@@ -157,6 +165,7 @@ def _watched(pid: int) -> Iterator[_Watch]:
     finally:
         over.set()
         thread.join()
+        watch.starved = _starved(pid) - starved_before
 
 
 @pytest.fixture(autouse=True)
