@@ -20,6 +20,7 @@ import pytest
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
 from tests.actors.nginx import Nginx
+from tests.actors.noise import starved
 from tests.actors.site import LC
 
 SIZE = 300 * 2**20
@@ -140,15 +141,10 @@ class _Watch:
     starved = 0.0
 
 
-def _starved(pid: int) -> float:
-    """Seconds that the main thread has waited for a core (proc_pid_schedstat; the kernel keeps it in nanoseconds)."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-
-
 @contextmanager
 def _watched(pid: int) -> Iterator[_Watch]:
     watch, over, process = _Watch(), threading.Event(), psutil.Process(pid)
-    starved_before = _starved(pid)
+    starved_before = starved(pid)
 
     def look() -> None:
         while True:
@@ -165,7 +161,7 @@ def _watched(pid: int) -> Iterator[_Watch]:
     finally:
         over.set()
         thread.join()
-        watch.starved = _starved(pid) - starved_before
+        watch.starved = starved(pid) - starved_before
 
 
 @pytest.fixture(autouse=True)
