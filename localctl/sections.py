@@ -83,13 +83,13 @@ class Csms(Section):
 class StationsWs(Section):
     """The stations' plain WebSocket listener."""
 
-    listen: Listen = Address("0.0.0.0", 8887)  # noqa: S104  the LAN is where stations are
+    listen: Listen = Address("0.0.0.0", 8887)
 
 
 class StationsWss(Section):
     """The stations' TLS listener."""
 
-    listen: Listen = Address("0.0.0.0", 8443)  # noqa: S104
+    listen: Listen = Address("0.0.0.0", 8443)
     cert_file: RequiredPath
     key_file: RequiredPath
     client_ca_file: FilePath = ""
@@ -133,13 +133,13 @@ class Firmware(Section):
 class PublishHttp(Section):
     """Serving over HTTP."""
 
-    listen: Listen = Address("0.0.0.0", 8080)  # noqa: S104
+    listen: Listen = Address("0.0.0.0", 8080)
 
 
 class PublishHttps(Section):
     """Serving over HTTPS."""
 
-    listen: Listen = Address("0.0.0.0", 8444)  # noqa: S104
+    listen: Listen = Address("0.0.0.0", 8444)
     cert_file: RequiredPath
     key_file: RequiredPath
 
@@ -147,7 +147,7 @@ class PublishHttps(Section):
 class PublishFtp(Section):
     """Serving over FTP."""
 
-    listen: Listen = Address("0.0.0.0", 2121)  # noqa: S104
+    listen: Listen = Address("0.0.0.0", 2121)
     passive_ports: Ports = range(50000, 50200)
     cert_file: FilePath = ""
     key_file: FilePath = ""

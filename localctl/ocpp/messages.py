@@ -26,6 +26,19 @@ PublishStatus = Literal[
     "Published",
     "PublishFailed",
 ]
+Trigger = Literal[
+    "BootNotification",
+    "LogStatusNotification",
+    "FirmwareStatusNotification",
+    "Heartbeat",
+    "MeterValues",
+    "SignChargingStationCertificate",
+    "SignV2GCertificate",
+    "StatusNotification",
+    "TransactionEvent",
+    "SignCombinedCertificate",
+    "PublishFirmwareStatusNotification",
+]
 Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # Part 4: an integer has 32 bits
 Natural = Annotated[int, Field(ge=0, le=2**31 - 1)]  # 2.1: minimum 0
 
@@ -35,7 +48,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    customData: "CustomData | None" = None  # noqa: N815  the wire's name
+    customData: "CustomData | None" = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -50,7 +63,7 @@ class CustomData(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
-    vendorId: Annotated[str, Field(max_length=255)]  # noqa: N815
+    vendorId: Annotated[str, Field(max_length=255)]
 
 
 class PublishFirmwareRequest(Message):
@@ -59,8 +72,8 @@ class PublishFirmwareRequest(Message):
     location: Annotated[str, Field(max_length=512)]
     retries: Integer | None = None
     checksum: Annotated[str, Field(max_length=32)]
-    requestId: Integer  # noqa: N815
-    retryInterval: Integer | None = None  # noqa: N815
+    requestId: Integer
+    retryInterval: Integer | None = None
 
 
 class PublishFirmwareRequest21(PublishFirmwareRequest):
@@ -68,8 +81,8 @@ class PublishFirmwareRequest21(PublishFirmwareRequest):
 
     location: Annotated[str, Field(max_length=2000)]
     retries: Natural | None = None
-    requestId: Natural  # noqa: N815
-    retryInterval: Natural | None = None  # noqa: N815
+    requestId: Natural
+    retryInterval: Natural | None = None
 
 
 class UnpublishFirmwareRequest(Message):
@@ -82,54 +95,28 @@ class Evse(Message):
     """An EVSE; it has no meaning to a controller and is ignored (F06)."""
 
     id: Integer
-    connectorId: Integer | None = None  # noqa: N815
+    connectorId: Integer | None = None
 
 
 class Evse21(Evse):
     """The same in 2.1."""
 
     id: Natural
-    connectorId: Natural | None = None  # noqa: N815
+    connectorId: Natural | None = None
 
 
 class TriggerMessageRequest(Message):
     """F06: send this message."""
 
-    requestedMessage: Literal[  # noqa: N815
-        "BootNotification",
-        "LogStatusNotification",
-        "FirmwareStatusNotification",
-        "Heartbeat",
-        "MeterValues",
-        "SignChargingStationCertificate",
-        "SignV2GCertificate",
-        "StatusNotification",
-        "TransactionEvent",
-        "SignCombinedCertificate",
-        "PublishFirmwareStatusNotification",
-    ]
+    requestedMessage: Trigger
     evse: Evse | None = None
 
 
 class TriggerMessageRequest21(Message):
     """The same in 2.1."""
 
-    requestedMessage: Literal[  # noqa: N815
-        "BootNotification",
-        "LogStatusNotification",
-        "FirmwareStatusNotification",
-        "Heartbeat",
-        "MeterValues",
-        "SignChargingStationCertificate",
-        "SignV2GCertificate",
-        "SignV2G20Certificate",
-        "StatusNotification",
-        "TransactionEvent",
-        "SignCombinedCertificate",
-        "PublishFirmwareStatusNotification",
-        "CustomTrigger",
-    ]
-    customTrigger: Annotated[str, Field(max_length=50)] | None = None  # noqa: N815
+    requestedMessage: Literal[Trigger, "SignV2G20Certificate", "CustomTrigger"]
+    customTrigger: Annotated[str, Field(max_length=50)] | None = None
     evse: Evse21 | None = None
 
 
@@ -137,9 +124,9 @@ class FirmwareFile(Message):
     """The firmware that an UpdateFirmware names; its dates are read by nobody, and so not checked."""
 
     location: Annotated[str, Field(max_length=512)]
-    retrieveDateTime: str  # noqa: N815
-    installDateTime: str | None = None  # noqa: N815
-    signingCertificate: Annotated[str, Field(max_length=5500)] | None = None  # noqa: N815
+    retrieveDateTime: str
+    installDateTime: str | None = None
+    signingCertificate: Annotated[str, Field(max_length=5500)] | None = None
     signature: Annotated[str, Field(max_length=800)] | None = None
 
 
@@ -152,10 +139,10 @@ class FirmwareFile21(FirmwareFile):
 class UpdateFirmwareRequest(Message):
     """L01: update the controller itself."""
 
-    requestId: Integer  # noqa: N815
+    requestId: Integer
     firmware: FirmwareFile
     retries: Integer | None = None
-    retryInterval: Integer | None = None  # noqa: N815
+    retryInterval: Integer | None = None
 
 
 class UpdateFirmwareRequest21(UpdateFirmwareRequest):
@@ -172,7 +159,7 @@ class BootNotificationResponse(BaseModel):
 
     status: Registration
     interval: Integer
-    currentTime: str  # noqa: N815
+    currentTime: str
 
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)

@@ -76,7 +76,7 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
                 return
         super().process_command(cmd, *args, **kwargs)
 
-    def ftp_USER(self, line: str) -> None:  # noqa: N802  pyftpdlib's name
+    def ftp_USER(self, line: str) -> None:
         """Anonymous only, under either of its names."""
         if line.lower() in USERS:
             super().ftp_USER(USERS[0])
@@ -90,19 +90,19 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
         """Binary from the start: an old client that sends no TYPE gets the bytes as they are."""
         self._current_type = "i"
 
-    def ftp_TYPE(self, line: str) -> None:  # noqa: N802
+    def ftp_TYPE(self, line: str) -> None:
         """Any type is agreed to, and changes nothing."""
         super().ftp_TYPE(line)
         self._current_type = "i"
 
-    def ftp_PASV(self, line: str) -> None:  # noqa: N802
+    def ftp_PASV(self, line: str) -> None:
         """The reply has room for an IPv4 address only (RFC 2428)."""
         if ":" in self.socket.getsockname()[0].removeprefix("::ffff:"):
             self.respond("425 Use EPSV with IPv6.")
         else:
             super().ftp_PASV(line)
 
-    def ftp_RETR(self, file: str) -> None:  # noqa: N802
+    def ftp_RETR(self, file: str) -> None:
         """Lend the file and send it from the position of REST."""
         start, self._restart_position = self._restart_position, 0
         try:
@@ -119,7 +119,7 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
             lent = LentFile(transfer)
             self.push_dtp_data(lent, isproducer=True, file=lent, cmd="RETR")
 
-    def ftp_ABOR(self, line: str) -> None:  # noqa: N802
+    def ftp_ABOR(self, line: str) -> None:
         """A transfer that waits for its data connection is given up as well."""
         self._drop_waiting("426 Transfer aborted.", "aborted")
         super().ftp_ABOR(line)

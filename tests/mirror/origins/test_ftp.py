@@ -8,7 +8,6 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from localctl.store.records import Resume
 from localctl.tls import client_context
 from tests.actors.ports import HeldPort
 from tests.actors.vsftpd import Vsftpd
+from tests.mirror.origins.bucket import Bucket
 from tests.mirror.workshop import image
 
 with warnings.catch_warnings():
@@ -34,29 +34,6 @@ with warnings.catch_warnings():
 BODY: Final = image(700_000)
 START: Final = Resume()
 SECRET: Final = "p@ss-w0rd"
-
-
-@dataclass
-class Bucket:
-    """A sink that keeps what it is told."""
-
-    begun: list[Resume] = field(default_factory=list)
-    delimited: bool | None = None
-    data: bytearray = field(default_factory=bytearray)
-    dropped: int = 0
-
-    async def begin(self, expected: Resume, *, delimited: bool) -> None:
-        """Note it."""
-        self.begun.append(expected)
-        self.delimited = delimited
-
-    async def take(self, data: bytes) -> None:
-        """Keep it."""
-        self.data += data
-
-    async def drop(self) -> None:
-        """Note it."""
-        self.dropped += 1
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -26,35 +25,13 @@ from tests.actors.greeter import listening, plain
 from tests.actors.nginx import Nginx
 from tests.actors.origin import Origin, Reply
 from tests.actors.ports import HeldPort
+from tests.mirror.origins.bucket import Bucket
 
 BODY: Final = random.Random(1).randbytes(700_000)
 START: Final = Resume()
 HALF: Final = Resume(300_000, len(BODY), '"1"')
 DATE: Final = "Sat, 31 Jan 2026 12:00:00 GMT"
 SECRET: Final = "p@ss-w0rd"
-
-
-@dataclass
-class Bucket:
-    """A sink that keeps what it is told."""
-
-    begun: list[Resume] = field(default_factory=list)
-    delimited: bool | None = None
-    data: bytearray = field(default_factory=bytearray)
-    dropped: int = 0
-
-    async def begin(self, expected: Resume, *, delimited: bool) -> None:
-        """Note it."""
-        self.begun.append(expected)
-        self.delimited = delimited
-
-    async def take(self, data: bytes) -> None:
-        """Keep it."""
-        self.data += data
-
-    async def drop(self) -> None:
-        """Note it."""
-        self.dropped += 1
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from localctl.store.records import Resume
 from localctl.tls import client_context
 from tests.actors.origin import Origin, Reply
 from tests.actors.vsftpd import Vsftpd
-from tests.mirror.origins.test_ftp import Bucket
+from tests.mirror.origins.bucket import Bucket
 
 BODY = b"firmware" * 1000
 
