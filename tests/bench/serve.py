@@ -25,6 +25,7 @@ from tests.bench.measure import ON_CLIENT_CORE, SERVER_CORE, cpu, late, make_fil
 
 LC: Final = "LC-0001"
 CROWDS: Final = (("http", 1), ("http", 16), ("http", 200), ("https", 16), ("https", 200), ("ftp", 16), ("ftp", 100))
+PROTOCOLS: Final = frozenset(protocol for protocol, _ in CROWDS)
 _BEATS_SECONDS: Final = 60  # what the daemon's own figures of its lag go back
 
 
@@ -147,6 +148,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--protocols", default="http,https,ftp")
+    parser.add_argument("--protocols", default=",".join(sorted(PROTOCOLS)))
     chosen = parser.parse_args()
     asyncio.run(run(chosen.rounds, chosen.seconds, frozenset(chosen.protocols.split(","))))
