@@ -45,6 +45,11 @@ class Downloading:
     monotonic: Callable[[], float]
     throttle: Throttle
 
+    async def free_space(self) -> int:
+        """Bytes that are free on the disk. Raises StorageError."""
+        free, _ = await asyncio.get_running_loop().run_in_executor(self.executor, self.files.space)
+        return free
+
 
 class Download:
     """A try for ``publication``; ``keep`` makes a new Resume last. Also the origin's Sink."""
@@ -152,8 +157,7 @@ class Download:
             await self._keep(self.resume)
 
     async def _check_space(self, coming: int) -> None:
-        run = asyncio.get_running_loop().run_in_executor
-        free, _ = await run(self._parts.executor, self._parts.files.space)
+        free = await self._parts.free_space()
         kept = self._parts.settings.min_free_space
         if free - coming < kept:
             cause = OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free} bytes free, {kept} are kept free")

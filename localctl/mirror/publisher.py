@@ -10,9 +10,10 @@ from weakref import WeakValueDictionary
 from localctl.errors import StorageError
 from localctl.metrics import PUBLICATION_STATES
 from localctl.mirror.admission import Refusal, redacted, refusal
-from localctl.mirror.job import Job, Workshop
+from localctl.mirror.job import Job
 from localctl.mirror.publication import Notify
 from localctl.mirror.repair import repairing
+from localctl.mirror.workshop import Workshop
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
