@@ -96,7 +96,7 @@ class Download:
         limit = self._parts.settings.max_file_size
         if expected.total is not None and expected.total > limit:
             raise OriginRefused(f"the file has {expected.total} bytes, max_file_size is {limit}")
-        await self._check_space((expected.total or 0) - expected.offset)
+        await self._check_space(max(0, (expected.total or 0) - expected.offset))
         intake = self._require()
         if expected.offset != intake.offset:
             await self._reopen()

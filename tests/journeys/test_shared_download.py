@@ -99,6 +99,7 @@ async def corrected(site: Site, seed: int, calls: str, nth: int, *places: str) -
             async with asyncio.timeout(30):
                 while not is_killed() and "Published" not in site.statuses(right):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)  # either may come first
+            await asyncio.sleep(0.1)  # what follows the last notification: its settling
             killed = is_killed()
         await site.csms.wait_status(wrong, "InvalidChecksum")
         uris = (await site.csms.wait_status(right, "Published"))["location"]
