@@ -100,8 +100,8 @@ class Shelf:
             given_up.set()  # a stop must not wait for gigabytes to be hashed
 
     async def hand_over(self, giver: int, heir: int, is_wanted: Callable[[], bool]) -> bool:
-        """Make one publication's whole partial file another's; False, and nothing is left of it, where the disk fails
-        or the heir wants it no more by then.
+        """Make one publication's whole partial file another's; False where the disk fails, or where the heir wants it
+        no more by then: it is thrown away then.
         """
         try:
             await self._run(lambda: self._files.hand_over(giver, heir))
