@@ -77,6 +77,11 @@ class Vsftpd:
         await self._process.over()
         self._port.close()
 
+    @property
+    def pid(self) -> int:
+        """The process that listens; its children are the sessions."""
+        return self._process.pid
+
     def log(self) -> str:
         """What was said to it and by it."""
         path = self._folder / "log"
