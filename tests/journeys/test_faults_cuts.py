@@ -15,7 +15,7 @@ from tests.journeys.outcome import AGAIN, ORDINARY, outcome
 
 MEBIBYTE: Final = 2**20
 CUTS: Final = 20
-PATIENCE: Final = 1200  # seconds: at each try what is here is hashed again
+PATIENCE: Final = 1800  # seconds: at each of the tries what is here is hashed again
 
 
 @pytest.fixture(autouse=True)
