@@ -84,10 +84,9 @@ class FtpOrigin:
         self.lines: list[str] = []
         self.news = News(lambda: f"the FTP origin has had {self.lines[-20:]}")
         self._sendings: dict[str, list[Sending]] = {}
-        self._left = asyncio.Event()
         self._port = HeldPort()
         self._server: asyncio.Server
-        self._attending: set[asyncio.StreamWriter] = set()
+        self._attending: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -111,24 +110,25 @@ class FtpOrigin:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
-        self._left.set()
-        for writer in self._attending:
-            writer.transport.abort()
+        for task in self._attending:
+            task.cancel()
         await self.until(lambda: not self._attending, "the end of its connections")
         self._port.close()
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._attending.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._attending.add(task)
         session = _Session(writer)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):  # the origin is left
                 await session.say("220 Scripted")
                 while await self._obey((await reader.readuntil(b"\r\n")).decode("latin-1").strip(), session):
                     pass
         finally:
             session.close()
             writer.close()
-            self._attending.discard(writer)
+            self._attending.discard(task)
             self.news.tell()
 
     async def _obey(self, line: str, session: _Session) -> bool:
@@ -194,4 +194,4 @@ class FtpOrigin:
             record.sent += len(piece)
         self.news.tell()
         if sending.stall_after is not None:
-            await self._left.wait()
+            await asyncio.Event().wait()

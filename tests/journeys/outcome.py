@@ -32,3 +32,8 @@ async def outcome(site: Site, location: str, checksum: str, timeout: float = 30,
 async def served(site: Site, checksum: str, name: str) -> tuple[int, bytes]:
     """What a station gets under that checksum and name."""
     return await get(f"http://{site.daemon.listeners['publish.http']}/firmware/{checksum}/{name}")
+
+
+async def received(site: Site) -> int:
+    """Bytes that the daemon has taken from origins."""
+    return int(await site.daemon.metric("localctl_download_bytes_total"))

@@ -11,7 +11,7 @@ import pytest
 from tests.actors.ftp_origin import FtpOrigin, Sending
 from tests.actors.site import OpenSite, Site, firmware
 from tests.actors.vsftpd import Vsftpd
-from tests.journeys.outcome import AGAIN, FAILED, INVALID, ORDINARY, outcome, served
+from tests.journeys.outcome import AGAIN, FAILED, INVALID, ORDINARY, outcome, received, served
 
 FILE: Final = firmware(1_000_000)
 OTHER: Final = firmware(1_000_000, seed=1)
@@ -36,11 +36,6 @@ async def ftp() -> AsyncIterator[FtpOrigin]:
 def offsets(ftp: FtpOrigin) -> list[int]:
     """Where each RETR began."""
     return [each.offset for each in ftp.retrievals]
-
-
-async def received(site: Site) -> int:
-    """Bytes that the daemon has taken from origins."""
-    return int(await site.daemon.metric("localctl_download_bytes_total"))
 
 
 async def test_row_10_no_such_file(site: Site, ftp: FtpOrigin) -> None:

@@ -12,13 +12,12 @@ from typing import Any, Final
 import pytest
 import trustme
 
-from tests.actors.daemon import Daemon
 from tests.actors.nginx import Nginx
 from tests.actors.origin import Origin, Reply
 from tests.actors.ports import HeldPort
 from tests.actors.site import LC, Firmware, OpenSite, Site, firmware
 from tests.actors.vsftpd import Vsftpd
-from tests.journeys.outcome import AGAIN, FAILED, INVALID, ORDINARY, outcome, served
+from tests.journeys.outcome import AGAIN, FAILED, INVALID, ORDINARY, outcome, received, served
 
 MEBIBYTE: Final = 2**20
 FILE: Final = firmware(1_000_000)
@@ -37,11 +36,6 @@ async def site(open_site: OpenSite) -> Site:
 def ranges(origin: Origin) -> list[str]:
     """The Range of each request, empty where it has none."""
     return [request.headers.get("range", "") for request in origin.requests]
-
-
-async def received(daemon: Daemon) -> int:
-    """Bytes that the daemon has taken from origins."""
-    return int(await daemon.metric("localctl_download_bytes_total"))
 
 
 # 10 and 11: what the origin answers.
@@ -131,7 +125,7 @@ async def test_row_12_stalled_in_the_body(site: Site, framing: Any) -> None:
     location = site.origin.script("/fw.bin", Reply(FILE.body, framing=framing, stall_after=CUT), WHOLE)
     assert await outcome(site, location, FILE.checksum) == (*AGAIN, *ORDINARY)
     assert ranges(site.origin) == ["", f"bytes={CUT}-"]
-    assert await received(site.daemon) == len(FILE.body)
+    assert await received(site) == len(FILE.body)
 
 
 async def test_row_12_a_drip(site: Site, rounds: Callable[[int, int], int]) -> None:
@@ -147,7 +141,7 @@ async def test_row_12_a_drip(site: Site, rounds: Callable[[int, int], int]) -> N
         assert ranges(site.origin)[0] == ""
         assert 0 < int(ranges(site.origin)[1].removeprefix("bytes=").removesuffix("-")) < len(file.body)
         assert site.origin.requests[1].at - site.origin.requests[0].at >= 60
-        assert await received(site.daemon) == len(file.body)
+        assert await received(site) == len(file.body)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["ended", "reset"])
@@ -203,7 +197,7 @@ async def test_row_15_the_range_is_ignored(site: Site) -> None:
     location = site.origin.script("/fw.bin", Reply(FILE.body, stall_after=CUT), Reply(FILE.body, ranges=False))
     assert await outcome(site, location, FILE.checksum) == (*AGAIN, *ORDINARY)
     assert ranges(site.origin) == ["", f"bytes={CUT}-"]
-    assert await received(site.daemon) == CUT + len(FILE.body)
+    assert await received(site) == CUT + len(FILE.body)
     assert await served(site, FILE.checksum, "fw.bin") == (200, FILE.body)
 
 
@@ -258,7 +252,7 @@ async def test_row_17_a_length_above_the_limit(site: Site) -> None:
         location = site.origin.script(f"/{length}.bin", Reply(FILE.body, length=length))
         assert await outcome(site, location, f"{length:032}", retries=1) == told
     assert len(site.origin.requests) == 4
-    assert await received(site.daemon) == 0
+    assert await received(site) == 0
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
@@ -268,7 +262,7 @@ async def test_row_17_a_body_without_end(site: Site, framing: Any) -> None:
     location = site.origin.script("/fw.bin", Reply(bytes(96 * MEBIBYTE), framing=framing))
     assert await outcome(site, location, FILE.checksum) == FAILED
     assert len(site.origin.requests) == 1
-    assert 64 * MEBIBYTE < await received(site.daemon) <= 65 * MEBIBYTE
+    assert 64 * MEBIBYTE < await received(site) <= 65 * MEBIBYTE
     assert site.daemon.peak() - before < 40 * MEBIBYTE
 
 
@@ -283,7 +277,7 @@ async def test_row_17_a_length_smaller_than_the_body(site: Site) -> None:
     location = site.origin.script("/fw.bin", Reply(FILE.body, length=CUT))
     told = await outcome(site, location, FILE.checksum, retries=0)
     assert told in {FAILED, INVALID}
-    assert await received(site.daemon) <= CUT
+    assert await received(site) <= CUT
 
 
 async def test_row_18_gzip_is_never_decoded(site: Site) -> None:
@@ -304,7 +298,7 @@ async def test_row_18_a_gzip_bomb(site: Site, coding: str, told: tuple[str, ...]
     before = site.daemon.peak()
     location = site.origin.script("/fw.gz", Reply(bomb.body, headers=[(coding, "gzip")]))
     assert await outcome(site, location, bomb.checksum, retries=0) == told
-    assert await received(site.daemon) <= len(bomb.body)
+    assert await received(site) <= len(bomb.body)
     assert site.daemon.peak() - before < 40 * MEBIBYTE
 
 
