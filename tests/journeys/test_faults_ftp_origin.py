@@ -23,7 +23,7 @@ STALLED: Final = Sending(FILE.body, stall_after=CUT)
 @pytest.fixture
 async def site(open_site: OpenSite) -> Site:
     """A site whose controller soon has enough of silence."""
-    return await open_site(overrides={"firmware": {"idle_timeout_seconds": 0.5}})
+    return await open_site(overrides={"firmware": {"idle_timeout_seconds": 2}})
 
 
 @pytest.fixture
