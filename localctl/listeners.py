@@ -18,12 +18,13 @@ from localctl.lan import published_host
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.relay.door import Door
+from localctl.renewal import Certificate, Files
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
-from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
 from localctl.systemd import socket_path
+from localctl.tls import server_context
 from localctl.values import Address
 
 log = logging.getLogger("localctl.listeners")
@@ -122,7 +123,7 @@ def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpSe
     ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds
     if ftp is None:
         return None
-    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file) if ftp.cert_file else None
+    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file, metrics) if ftp.cert_file else None
     return FtpServer(ftp.listen, ftp.passive_ports, idle, catalogue, metrics, certificate)
 
 
@@ -130,5 +131,6 @@ def _https_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> Htt
     https = config.publish.https
     if https is None:
         return None
-    certificate = Certificate("publish.https", https.cert_file, https.key_file)
+    files = Files("publish.https", https.cert_file, https.key_file, metrics)
+    certificate = Certificate(files, lambda: server_context(files.section, files.cert_file, files.key_file))
     return HttpServer(https.listen, config.publish.idle_timeout_seconds, catalogue, metrics, certificate)

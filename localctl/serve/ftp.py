@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
+from localctl.renewal import LOOK_SECONDS, Files
 from localctl.serve import tcp
 from localctl.serve.ftp_library import FTPServer, IOLoop
 from localctl.serve.ftp_session import Session, session_class
-from localctl.serve.renewal import LOOK_SECONDS, Files
 from localctl.serve.starvation import PAUSE_SECONDS, Starvation
 from localctl.serve.transfer import Lending
 from localctl.store.catalogue import Catalogue

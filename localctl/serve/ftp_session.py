@@ -9,11 +9,11 @@ import logging
 import sys
 from typing import Any, ClassVar, Final
 
-from localctl.errors import NotPublished, TransfersExhausted
+from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
+from localctl.renewal import Files
 from localctl.serve.ftp_data import DataConnection, DataListener, LentFile
 from localctl.serve.ftp_files import PublishedFiles
 from localctl.serve.ftp_library import DummyAuthorizer, FTPHandler
-from localctl.serve.renewal import Files
 from localctl.serve.transfer import Lending, Result
 
 USERS: Final = ("anonymous", "ftp")
@@ -40,8 +40,13 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
     max_login_attempts = 3
 
     def handle(self) -> None:
-        """Greet, or turn away while stopping."""
+        """Greet, or turn away: who is in none of the networks that are served, and all while stopping."""
         self.set_terminator(b"\n")  # a bare LF ends a line too
+        try:
+            self.lending.admit(self.remote_ip)
+        except NotAdmitted:
+            self._turn_away()
+            return
         if self.lending.refusing:
             self.lending.count_refusal("stopping")
             self._turn_away()
@@ -178,7 +183,7 @@ def session_class(
         session, data, secure = (
             ftps.SecureSession,
             ftps.SecureDataConnection,
-            {"ssl_context": ftps.context(certificate)},
+            {"ssl_context": certificate.use(lambda: ftps.context(certificate))},
         )
     settings = {
         **secure,

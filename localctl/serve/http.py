@@ -18,15 +18,15 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from localctl.errors import NotPublished
+from localctl.errors import LendError
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
+from localctl.renewal import Certificate
 from localctl.serve import tcp
 from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
-from localctl.serve.renewal import Certificate
 from localctl.serve.starvation import Starvation
 from localctl.serve.transfer import Lending
 from localctl.store.catalogue import Catalogue
@@ -122,8 +122,9 @@ class HttpServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            self._lending.admit(request.remote or "")
             file = self._lending.find(path_of(request.raw_path))
-        except NotPublished as error:
+        except LendError as error:
             return refusal(error)
         asked = {name: ", ".join(request.headers.getall(name)) for name in CONSULTED if name in request.headers}
         verdict = answer(request.method, asked, file)

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from localctl.errors import LendError, TransfersExhausted
+from localctl.errors import LendError, NotAdmitted, TransfersExhausted
 from localctl.serve import tcp
 from localctl.serve.http_headers import Answer
 from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
@@ -31,6 +31,10 @@ def refusal(error: LendError) -> web.StreamResponse:
     """The answer to a request that nothing is lent for."""
     if isinstance(error, TransfersExhausted):
         return without_body(503, {"Retry-After": str(error.retry_after)})
+    if isinstance(error, NotAdmitted):
+        response = without_body(403)
+        response.force_close()
+        return response
     return without_body(404)
 
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from localctl.serve.seldom import Seldom
+
 PAUSE_SECONDS: Final = 1.0
 _ERRORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_SAID_SECONDS: Final = 60.0
 _log = logging.getLogger("localctl.serve")
 
 
@@ -17,16 +18,13 @@ class Starvation:
 
     def __init__(self, listener: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._listener = listener
-        self._clock = clock
-        self._said_at: float | None = None
+        self._warnings = Seldom(clock)
 
     def is_behind(self, fault: object) -> bool:
         """Whether ``fault`` is a want of descriptors or memory; if so, it is logged."""
         if not isinstance(fault, OSError) or fault.errno not in _ERRORS:
             return False
-        now = self._clock()
-        if self._said_at is None or now - self._said_at >= _SAID_SECONDS:
-            self._said_at = now
+        if self._warnings.is_due():
             _log.warning(
                 "%s takes no connection for want of resources: %s; raise LimitNOFILE", self._listener, fault.strerror
             )

@@ -7,9 +7,11 @@ from typing import Final
 import pytest
 from pyftpdlib.handlers import FTPHandler
 
+from localctl.networks import parse_network
 from localctl.serve.ftp_session import COMMANDS
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk
+from tests.actors.wire import PATIENCE_SECONDS, Talk
+from tests.serve.conftest import NAME, Shop, no_descriptor_lost
 
 REMOVED: Final = sorted(set(FTPHandler.proto_cmds) - set(COMMANDS))
 
@@ -53,6 +55,22 @@ def test_the_banner_says_little(shop: Shop) -> None:
     talk = Talk(shop.ftp()[1], login=False)
     assert talk.greeting == "220 localctl ready."
     talk.close()
+
+
+@pytest.mark.parametrize(("near", "far"), [("::1", "127.0.0.1"), ("127.0.0.1", "::1")])
+def test_who_is_in_no_network_is_turned_away(shop: Shop, near: str, far: str) -> None:
+    """421 in place of the greeting (RFC 959 5.4 knows no 530 there), and closed; the others are greeted."""
+    shop.catalogue.networks = (parse_network(near),)
+    port = shop.ftp(host="::")[1].port
+    with no_descriptor_lost():
+        turned_away = Talk(Address(far, port), login=False)
+        assert turned_away.greeting.startswith("421")
+        assert turned_away.reply() == ""
+        turned_away.close()
+    greeted = Talk(Address(near, port), login=False)
+    assert greeted.greeting.startswith("220")
+    greeted.close()
+    assert shop.count("firmware_refused_total", protocol="ftp", reason="network") == 1
 
 
 @pytest.mark.parametrize("command", REMOVED)

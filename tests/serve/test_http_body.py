@@ -9,7 +9,8 @@ import pytest
 
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
-from tests.serve.conftest import Shop, no_descriptor_lost, read_all, until
+from tests.actors.wire import read_all
+from tests.serve.conftest import Shop, no_descriptor_lost, until
 
 
 def begin(web: Shop, address: Address, extra: str = "", path: str | None = None) -> socket.socket:
