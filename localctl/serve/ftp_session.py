@@ -74,8 +74,9 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
     def process_command(self, cmd: str, *args: Any, **kwargs: Any) -> None:
         """One transfer at a time, and only over a connection that the client has asked for."""
         if not self._closed and cmd in _SENDING:
-            busy = self._out_dtp_queue is not None or (self.data_channel is not None and self.data_channel.begun)
-            if busy or (self.data_channel is None and self._dtp_acceptor is None):
+            data = self.data_channel
+            busy = self._out_dtp_queue is not None or (data is not None and data.transfer_in_progress())
+            if busy or (data is None and self._dtp_acceptor is None):
                 self._restart_position = 0
                 self.respond("450 A transfer is under way." if busy else "425 Use EPSV or PASV first.")
                 return

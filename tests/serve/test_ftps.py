@@ -200,6 +200,17 @@ def test_stations_that_vanish_leave_nothing(
     assert caplog.records == []
 
 
+def test_an_abort_before_the_first_byte(shop: Shop, talk: SecureTalk) -> None:
+    """Row 33: each command gets its reply, RETR the 426, also where the handshake of its data has not begun."""
+    for _ in range(10):
+        with talk.data():
+            assert talk(f"RETR {shop.path}")[:3] in {"125", "150"}
+            assert talk("ABOR").startswith("426")
+            assert talk.reply()[:3] in {"225", "226"}
+        assert talk("NOOP").startswith("200")
+    assert shop.results("ftp") == {"complete": 0, "aborted": 10, "idle": 0}
+
+
 def test_a_renewed_certificate_is_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes after both files were replaced sees the new one."""
     monkeypatch.setattr(ftp, "LOOK_SECONDS", 0.02)
