@@ -94,6 +94,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.set_exception_handler(self._listeners.on_loop_fault)
         loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP changes nothing yet: restart localctl instead")
         async with AsyncExitStack() as stack:
             self._lock(stack)

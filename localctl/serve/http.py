@@ -27,8 +27,8 @@ from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
-from localctl.serve.starvation import Starvation
 from localctl.serve.transfer import Lending
+from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 
@@ -62,7 +62,7 @@ class HttpServer:
         self._buffer = bytearray(PIECE if certificate else 0)
         self._thread: threading.Thread | None = None
         self._ready: concurrent.futures.Future[_Running] = concurrent.futures.Future()
-        self._starvation = Starvation(self._key)
+        self._starvation = Starvation()
 
     def start(self) -> Address:
         """Bind, then serve in a thread; the address bound. Raises ListenError."""
@@ -149,7 +149,7 @@ class HttpServer:
                     await ended.wait()
 
     def _on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not self._starvation.is_behind(context.get("exception")):  # asyncio itself pauses the listener for a second
+        if not self._starvation.is_behind(context.get("exception"), self._key):
             loop.default_exception_handler(context)
 
 

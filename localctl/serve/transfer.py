@@ -15,10 +15,10 @@ from typing import Final, Literal
 from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
 from localctl.metrics import Metrics
 from localctl.networks import plain_address
+from localctl.seldom import Seldom
 from localctl.serve import paths, tcp
 from localctl.serve.opening import open_published
 from localctl.serve.sealed import opened
-from localctl.serve.seldom import Seldom
 from localctl.store.catalogue import Catalogue, Loan, Protocol, PublishedFile
 
 Result = Literal["complete", "aborted", "idle"]

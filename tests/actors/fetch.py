@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from localctl.values import Address
-from tests.actors.wire import SecureTalk, Talk, read_all, reset, slow_socket
+from tests.actors.wire import SecureTalk, Talk, read_all, reset, secured, slow_socket
 
 WAYS: Final = ("http", "https", "ftp", "ftps")
 _AT_ONCE: Final = 2**22
@@ -36,9 +36,7 @@ class Download:
             self._data = self._talk.begin(path)
             self._got = self._data.recv(1)
             return
-        self._data = slow_socket(address)
-        if way == "https":
-            self._data = trust.wrap_socket(self._data, server_hostname=address.host, suppress_ragged_eofs=True)
+        self._data = secured(slow_socket(address), way, trust)
         self._data.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         head = b""
         while b"\r\n\r\n" not in head:

@@ -25,6 +25,13 @@ def slow_socket(address: Address) -> socket.socket:
     return sock
 
 
+def secured(sock: socket.socket, scheme: str, trust: ssl.SSLContext) -> socket.socket:
+    """``sock`` as the scheme wants it: under TLS for "https"."""
+    if scheme != "https":
+        return sock
+    return trust.wrap_socket(sock, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
+
+
 def reset(sock: socket.socket) -> None:
     """Close it with a reset, as a station does whose power fails and comes back."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,16 +1,19 @@
 """Faults on the stations' side of serving, each test named by its row: the real daemon, and stations on raw sockets."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 
 import psutil
 import pytest
+from yarl import URL
 
 from tests.actors.aborts import ABORTS, VANISHING, abor, close_data, reset_data
 from tests.actors.fetch import WAYS, Download, place
-from tests.actors.site import OpenSite, Site, firmware
-from tests.actors.wire import SecureTalk, Talk, read_all
+from tests.actors.origin import Reply
+from tests.actors.site import OpenSite, Site, firmware, get
+from tests.actors.wire import SecureTalk, Talk, fast_socket, read_all, secured
 
 LARGE = 8_000_000  # more than the buffers of both kernels take
 
@@ -112,3 +115,97 @@ async def test_row_33_the_data_connection_never_comes(open_serving: OpenSite) ->
     assert await site.unpublish(file.checksum) == "Unpublished"
     talk.close()
     await no_more_descriptors(site, before)
+
+
+ODD_NAMES = {
+    "..": "firmware.bin",
+    "%2e%2e": "firmware.bin",
+    "..%2f..%2fetc%2fpasswd": "passwd",
+    "..%5c..%5cboot.ini": "boot.ini",
+    "a%2Fb.bin": "b.bin",
+    "%00.bin": "_.bin",
+    "fw%0d%0aSet-Cookie:%20x.bin": "fw_Set-Cookie_x.bin",
+    "%1b%5b2Jfw.bin": "_2Jfw.bin",
+    ".bashrc": "bashrc",
+    "...": "firmware.bin",
+    "": "firmware.bin",
+    "fw%20(1)%20f%C3%BCr%20S%C3%A4ule.bin": "fw_1_f_r_S_ule.bin",
+    f"{'a' * 400}.bin": f"{'a' * 96}.bin",
+    "a" * 400: "a" * 100,
+    "%ff%fe.bin": "_.bin",
+    "fw.bin;type=i?token=x#y": "fw.bin_type_i",
+}
+# What is no published path; MD5 and NAME stand for the file's.
+ODD_PATHS = (
+    *("/..", "/../../etc/passwd", "/firmware/../../etc/passwd", "/firmware/MD5/..%2f..%2fetc%2fpasswd", "/%2e%2e/"),
+    *("/firmware/MD5/%2e%2e", "/firmware/MD5%2fNAME", "/firmware/MD5/NAME%00", "/firmware/MD5/NAME%0d%0aX:y", "/%00"),
+    *(
+        "/firmware/MD5/.bashrc",
+        "/firmware/MD5/.NAME",
+        "/.localctl.db",
+        "/localctl.db",
+        "/firmware/MD5/",
+        "//etc/passwd",
+    ),
+    f"/firmware/MD5/{'a' * 400}",
+    f"/{'a' * 400}",
+)
+
+
+async def test_row_37_odd_names_become_safe_ones(open_serving: OpenSite) -> None:
+    """Row 37: whatever the last segment of a location, the file is published under a safe name, and served by it."""
+    site = await open_serving()
+    for number, (segment, name) in enumerate(ODD_NAMES.items()):
+        file = firmware(1000, number)
+        location = f"{site.origin.url}/odd/{segment}"
+        site.origin.script(URL(location).raw_path, Reply(file.body))
+        request_id, answer = await site.publish(location, file.checksum)
+        assert answer == {"status": "Accepted"}
+        uris = (await site.csms.wait_status(request_id, "Published"))["location"]
+        assert {uri.rpartition("/")[2] for uri in uris} == {name}, segment
+        assert re.fullmatch("[A-Za-z0-9._-]{1,100}", name)
+        assert await get(uris[0]) == (200, file.body)
+        assert [path.name for path in site.daemon.state_dir.glob(f"firmware/{file.checksum}/*")] == [name]
+
+
+async def test_row_37_odd_paths_are_not_there(open_serving: OpenSite, trust: ssl.SSLContext) -> None:
+    """Row 37: any path but a published one is an empty 404 over HTTP and HTTPS, and 550 over FTP."""
+    site = await open_serving()
+    file = firmware(1000)
+    _, uris = await site.published(file)
+    paths = [path.replace("MD5", file.checksum).replace("NAME", file.name) for path in ODD_PATHS]
+
+    def web(scheme: str) -> list[bytes]:
+        address, _ = place(uris, scheme)
+        answers = []
+        for path in paths:
+            with fast_socket(address) as plain, secured(plain, scheme, trust) as station:
+                station.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                answers.append(read_all(station))
+        return answers
+
+    for scheme in ("http", "https"):
+        for path, answer in zip(paths, await asyncio.to_thread(web, scheme), strict=True):
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 404 "), path
+            assert b"\r\nContent-Length: 0\r\n" in head + b"\r\n"
+            assert body == b""
+
+    def ftp() -> list[str]:
+        talk = Talk(place(uris, "ftp")[0])
+        raw = (
+            f"/firmware/{file.checksum}/{file.name}\0",
+            "/firmware/\x1b[2J",
+            "\0",
+            "/firmware/../../etc/passwd",
+            "..",
+        )
+        said = []
+        with talk.data():
+            for path in (*paths, *raw):
+                said += [talk(f"{command} {path}") for command in ("RETR", "SIZE", "MDTM")]
+        assert talk("NOOP").startswith("200")
+        talk.close()
+        return said
+
+    assert {reply[:3] for reply in await asyncio.to_thread(ftp)} == {"550"}

@@ -1,4 +1,4 @@
-from localctl.serve.seldom import SECONDS, Seldom
+from localctl.seldom import SECONDS, Seldom
 
 
 def test_the_first_time_and_then_once_a_minute() -> None:
