@@ -14,7 +14,7 @@ from localctl.renewal import Files
 from localctl.serve.ftp_data import DataConnection, DataListener, LentFile
 from localctl.serve.ftp_files import PublishedFiles
 from localctl.serve.ftp_library import DummyAuthorizer, FTPHandler
-from localctl.serve.transfer import Lending, Result
+from localctl.serve.transfer import EXHAUSTED, Lending, Result
 
 USERS: Final = ("anonymous", "ftp")
 COMMANDS: Final = (
@@ -107,6 +107,16 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
             self.respond("425 Use EPSV with IPv6.")
         else:
             super().ftp_PASV(line)
+
+    def _make_epasv(self, extmode: bool = False) -> None:  # noqa: FBT001, FBT002  pyftpdlib's call
+        """Without descriptors there is no data connection, and the session goes on."""
+        try:
+            super()._make_epasv(extmode)
+        except OSError as fault:
+            if fault.errno not in EXHAUSTED:
+                raise
+            self.lending.count_refusal("busy")
+            self.respond("425 No data connection for want of resources.")
 
     def ftp_RETR(self, file: str) -> None:
         """Lend the file and send it from the position of REST."""

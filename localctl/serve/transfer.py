@@ -27,7 +27,7 @@ RETRY_AFTER_SECONDS: Final = 30
 FIRST_LOOK_SECONDS: Final = 0.001  # between looks whether the last byte is acknowledged, doubled
 LONGEST_LOOK_SECONDS: Final = 0.1
 _ABSENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _log = logging.getLogger("localctl.serve")
 
 
@@ -113,7 +113,7 @@ class Lending:
         try:
             return open_published(file)
         except OSError as fault:
-            if fault.errno in _EXHAUSTED:
+            if fault.errno in EXHAUSTED:
                 self.count_refusal("busy")
                 raise TransfersExhausted(RETRY_AFTER_SECONDS) from None
             cause = fault.strerror

@@ -5,25 +5,16 @@ import re
 import ssl
 from collections.abc import Callable
 
-import psutil
 import pytest
 from yarl import URL
 
 from tests.actors.aborts import ABORTS, VANISHING, abor, close_data, reset_data
 from tests.actors.fetch import WAYS, Download, place
 from tests.actors.origin import Reply
-from tests.actors.site import OpenSite, Site, firmware, get
+from tests.actors.site import OpenSite, firmware, get
 from tests.actors.wire import SecureTalk, Talk, fast_socket, read_all, secured
 
 LARGE = 8_000_000  # more than the buffers of both kernels take
-
-
-async def no_more_descriptors(site: Site, than: int) -> None:
-    """Wait until the daemon has no more descriptors than that."""
-    process = psutil.Process(site.daemon.pid)
-    async with asyncio.timeout(30):
-        while process.num_fds() > than:  # noqa: ASYNC110  nothing tells of it
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -65,11 +56,11 @@ async def test_row_33_aborts_lose_no_descriptor(
             for _ in range(times):
                 vanish(Talk(address), path)
 
-    before = psutil.Process(site.daemon.pid).num_fds()
+    before = site.daemon.descriptors()
     await asyncio.to_thread(abort_all, Talk(address), ABORTS)
     await asyncio.to_thread(abort_all, SecureTalk(address, trust), (abor, close_data, reset_data))
     await asyncio.to_thread(vanish_all)
-    await no_more_descriptors(site, before)
+    await site.daemon.down_to(before)
     ended = times * (len(ABORTS) + 3 + len(VANISHING))
     assert await site.daemon.metric("localctl_firmware_downloads_total", protocol="ftp", result="aborted") == ended
     assert await site.withdrawn(file.checksum) == "Unpublished"
@@ -106,7 +97,7 @@ async def test_row_33_the_data_connection_never_comes(open_serving: OpenSite) ->
     file = firmware(300_000)
     _, uris = await site.published(file)
     address, path = place(uris, "ftp")
-    before = psutil.Process(site.daemon.pid).num_fds()
+    before = site.daemon.descriptors()
     talk = await asyncio.to_thread(Talk, address)
     assert (await asyncio.to_thread(talk, "EPSV")).startswith("229")
     assert (await asyncio.to_thread(talk, f"RETR {path}")).startswith("150")
@@ -114,7 +105,7 @@ async def test_row_33_the_data_connection_never_comes(open_serving: OpenSite) ->
     assert (await asyncio.to_thread(talk.reply)).startswith("425")
     assert await site.unpublish(file.checksum) == "Unpublished"
     talk.close()
-    await no_more_descriptors(site, before)
+    await site.daemon.down_to(before)
 
 
 ODD_NAMES = {
