@@ -11,9 +11,9 @@ from localctl.values import Address
 PATIENCE_SECONDS: Final = 60.0  # how long a test may hang before it fails
 
 
-def fast_socket(address: Address) -> socket.socket:
-    """A connection as any."""
-    return socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
+def fast_socket(address: Address, source: str = "") -> socket.socket:
+    """A connection as any, from the address ``source`` of this machine."""
+    return socket.create_connection((address.host, address.port), PATIENCE_SECONDS, (source, 0))
 
 
 def slow_socket(address: Address) -> socket.socket:
@@ -47,6 +47,14 @@ def read_all(sock: socket.socket) -> bytes:
     except ssl.SSLEOFError:  # a close without a goodbye
         pass
     return b"".join(pieces)
+
+
+def ask(sock: socket.socket, request: str) -> tuple[str, dict[str, str], bytes]:
+    """Send an HTTP request as it is, read until the server closes: status line, headers, the rest."""
+    sock.sendall(request.replace("\n", "\r\n").encode("latin-1"))
+    first, _, rest = read_all(sock).partition(b"\r\n\r\n")
+    status, *lines = first.decode().split("\r\n")
+    return status, dict(line.split(": ", 1) for line in lines), rest
 
 
 class Talk:

@@ -18,11 +18,12 @@ async def site(request: pytest.FixtureRequest, open_site: OpenSite) -> Site:
 
 @pytest.fixture
 def trust(tmp_path: Path) -> ssl.SSLContext:
-    """What a station trusts; the controller's certificate is from there, in ``own.pem``."""
+    """What a station trusts; the controller's certificate is from there (``own.pem``), the authority is ``ca.pem``."""
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
     own = authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
     own.cert_chain_pems[0].write_to_path(str(tmp_path / "own.pem"))
     own.private_key_pem.write_to_path(str(tmp_path / "own.key"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context

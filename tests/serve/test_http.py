@@ -14,6 +14,7 @@ from localctl.networks import parse_network
 from localctl.serve import http as serve_http
 from localctl.serve.http import HttpServer
 from localctl.values import Address
+from tests.actors import wire
 from tests.actors.wire import PATIENCE_SECONDS, read_all
 from tests.serve.conftest import NAME, Shop, no_descriptor_lost, starved, until
 
@@ -62,13 +63,10 @@ def run(command: str, web: Shop, address: Address, folder: Path) -> str:
     return done.stdout
 
 
-def ask(web: Shop, address: Address, head: str) -> tuple[str, dict[str, str], bytes]:
-    """Send ``head`` over a raw socket and read until the server closes: status line, headers, body."""
+def ask(web: Shop, address: Address, request: str) -> tuple[str, dict[str, str], bytes]:
+    """Send ``request`` over a raw socket and read until the server closes: status line, headers, body."""
     with web.dial(address) as sock:
-        sock.sendall(head.replace("\n", "\r\n").encode("latin-1"))
-        first, _, body = read_all(sock).partition(b"\r\n\r\n")
-    status, *lines = first.decode().split("\r\n")
-    return status, dict(line.split(": ", 1) for line in lines), body
+        return wire.ask(sock, request)
 
 
 @pytest.mark.parametrize(("web", "client"), speaking(WHOLE), indirect=["web"])
