@@ -65,7 +65,7 @@ class Rooms:
             "transfers": self._transfers(),
             "disk": dict(self.disk),
             "listeners": dict(self.listeners),
-            "loops": {pulse.loop: {"lag": round(pulse.worst(), 4)} for pulse in self.pulses},
+            "loops": {pulse.loop: _lag(pulse) for pulse in self.pulses},
         }
 
     def _uplink(self) -> dict[str, Any]:
@@ -115,6 +115,10 @@ class Rooms:
             }
             for loan in self.catalogue.loans()
         ]
+
+
+def _lag(pulse: Pulse) -> dict[str, float]:
+    return {"lag": round(pulse.worst(), 4), "lag_p99": round(pulse.usual_worst(), 4)}
 
 
 def _under_way(job: Job) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Pulse:
         """The latest that the loop has been within the last minute, in seconds."""
         return max(tuple(self._lags), default=0.0)
 
+    def usual_worst(self) -> float:
+        """The latest that it has been in 99 of 100 beats of that minute, in seconds."""
+        lags = sorted(self._lags.copy())
+        return lags[(len(lags) - 1) * 99 // 100] if lags else 0.0
+
     def silent_for(self) -> float:
         """Seconds since the loop last turned."""
         return self._clock() - self._last

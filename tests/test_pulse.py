@@ -51,6 +51,21 @@ def test_punctual_loop_is_not_late(pulse: Pulse, clock: SetClock, metrics: Metri
     assert told(metrics) == pytest.approx(0)
 
 
+def test_what_is_usual(pulse: Pulse, clock: SetClock) -> None:
+    """One late beat in a hundred is the worst, and is not usual; two are."""
+    assert pulse.usual_worst() == 0
+    for number in range(200):
+        clock.now += INTERVAL_SECONDS + (0.5 if number in {7, 70, 77} else 0)
+        pulse.beat()
+        if number == 100:
+            assert pulse.usual_worst() == pytest.approx(0.5)
+    assert pulse.worst() == pytest.approx(0.5)
+    for _ in range(200):
+        clock.now += INTERVAL_SECONDS
+        pulse.beat()
+    assert pulse.usual_worst() == pytest.approx(0)
+
+
 def test_hitch_is_told_for_a_minute(pulse: Pulse, clock: SetClock, metrics: Metrics) -> None:
     """The latest beat of the last minute is told, so that no scrape misses it; then it is forgotten."""
     clock.now += INTERVAL_SECONDS + 0.75

@@ -6,7 +6,6 @@ so the loan lives there, in one try, whatever ends it.
 """
 
 import asyncio
-import errno
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,6 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 from localctl.errors import LendError, NotAdmitted, TransfersExhausted
 from localctl.serve import tcp
 from localctl.serve.http_headers import Answer
+from localctl.serve.sendfile import send_file
 from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
 from localctl.store.catalogue import PublishedFile
 
@@ -82,29 +82,25 @@ class FileBody(web.StreamResponse):
         return await super().prepare(request)
 
     async def _send(
-        self,
-        writer: AbstractStreamWriter,  # noqa: ARG002  what goes over TLS is sent through it
-        transport: asyncio.Transport,
-        transfer: Transfer,
-        limit: asyncio.Timeout,
+        self, writer: AbstractStreamWriter, transport: asyncio.Transport, transfer: Transfer, limit: asyncio.Timeout
     ) -> None:
         loop = asyncio.get_running_loop()
         sock: tcp.Socket = transport.get_extra_info("socket")
         transfer.attach(sock, transport.get_write_buffer_size(), lambda: limit.reschedule(loop.time()))
+        transport.set_write_buffer_limits(high=0)  # the head has left before the file goes past the transport
+        await writer.drain()
+        transport.pause_reading()
         try:
-            sent = await loop.sendfile(transport, transfer.file, transfer.start, transfer.count, fallback=False)
-        except asyncio.SendfileNotAvailableError:  # what asyncio makes of any error of the first call
-            unreadable = not tcp.is_gone(sock)
-        except OSError as fault:
-            unreadable = fault.errno == errno.EIO
-        else:
-            unreadable = sent < transfer.count
-            if not unreadable:
-                await self._acknowledged(sock, transfer)
-                return
-        if unreadable:
-            transfer.fell_short()
-        raise ConnectionResetError
+            whole = await send_file(sock, transfer.file, transfer.start, transfer.count) == transfer.count
+        except OSError:
+            whole = False
+        if not whole:
+            if not tcp.is_gone(sock):
+                transfer.fell_short()
+            raise ConnectionResetError
+        await self._acknowledged(sock, transfer)
+        transport.resume_reading()
+        transport.set_write_buffer_limits()
 
     async def _acknowledged(self, sock: tcp.Socket, transfer: Transfer) -> None:
         """Wait until the station has it all. No event tells, so look, at growing intervals."""

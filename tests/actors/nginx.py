@@ -71,7 +71,11 @@ class Nginx:
         self._folder = folder
         self._runs: list[Process] = []
         folder.mkdir(parents=True, exist_ok=True)
-        lines = "ssl_certificate {}; ssl_certificate_key {};".format(*certificate) if certificate else ""
+        lines = (
+            "ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; ssl_certificate_key {};".format(*certificate)
+            if certificate
+            else ""
+        )
         text = _CONFIGURATION.format(
             prefix=folder,
             root=root,

@@ -26,6 +26,7 @@ local_enable=NO
 no_anon_password=YES
 anon_root={root}
 anon_max_rate={limit_rate}
+max_per_ip=0
 pasv_enable=YES
 connect_from_port_20=NO
 xferlog_enable=YES
@@ -76,6 +77,11 @@ class Vsftpd:
         self._process.kill()
         await self._process.over()
         self._port.close()
+
+    @property
+    def pid(self) -> int:
+        """Its process id; each session has one below it."""
+        return self._process.pid
 
     def log(self) -> str:
         """What was said to it and by it."""
