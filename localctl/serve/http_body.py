@@ -16,7 +16,7 @@ from localctl.errors import LendError, NotAdmitted, TransfersExhausted
 from localctl.serve import tcp
 from localctl.serve.http_headers import Answer
 from localctl.serve.sendfile import send_file
-from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
+from localctl.serve.transfer import EXHAUSTED, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
 from localctl.store.catalogue import PublishedFile
 
 SERVER: Final = "localctl"
@@ -71,6 +71,10 @@ class FileBody(web.StreamResponse):
         except TimeoutError:
             result = "idle"
             self._cut(request)
+        except OSError as fault:
+            if fault.errno not in EXHAUSTED:
+                raise
+            raise ConnectionResetError from None  # of no descriptor left, nobody need be told by a traceback
         finally:
             transfer.end(result)
         return writer
@@ -92,7 +96,9 @@ class FileBody(web.StreamResponse):
         transport.pause_reading()
         try:
             whole = await send_file(sock, transfer.file, transfer.start, transfer.count) == transfer.count
-        except OSError:
+        except OSError as fault:
+            if fault.errno in EXHAUSTED:
+                raise
             whole = False
         if not whole:
             if not tcp.is_gone(sock):
