@@ -11,7 +11,7 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -23,6 +23,7 @@ from localctl.certificate import Validity, validities
 from localctl.config import Config
 from localctl.errors import ConfigurationError
 from localctl.lan import interface_addresses, published_host
+from localctl.networks import Networks, is_within
 from localctl.tls import SANE_CLOCK, client_context, explain, read_pem, server_context
 from localctl.values import WILDCARDS, Address
 
@@ -195,6 +196,8 @@ def _served(config: Config) -> Iterator[Check]:
     told = config.publish.host
     hosts = {published_host(told, address): not told and address.host in WILDCARDS for address in listeners.values()}
     yield from (_published(host, guessed=guessed) for host, guessed in hosts.items())
+    if config.publish.allowed_networks:
+        yield from _networks(config.publish.allowed_networks, hosts, listeners)
 
 
 def _published(host: str, *, guessed: bool) -> Check:
@@ -206,6 +209,25 @@ def _published(host: str, *, guessed: bool) -> Check:
     if guessed and others:
         return Check("warn", f"{what}, but this machine has other addresses too: {', '.join(others)}", advice)
     return Check("ok", what)
+
+
+def _networks(allowed: Networks, hosts: Iterable[str], listeners: Mapping[str, Address]) -> Iterator[Check]:
+    """What leaves out more than was meant: as a rule stations are in the network of the address that they are told."""
+    versions = {network.version for network in allowed}
+    wrong = [
+        f"does not hold {host}, the address that stations are told"
+        for host in hosts
+        if _is_address(host) and not is_within(host, allowed)
+    ] + [
+        f"leaves out all that can reach {key} ({address})"
+        for key, address in listeners.items()
+        if _is_address(address.host) and address.host != "::" and ip_address(address.host).version not in versions
+    ]
+    what = f"publish.allowed_networks: {', '.join(str(network) for network in allowed)}"
+    advice = "Add the network that stations are in, or leave the list empty."
+    yield from (Check("warn", f"{what} {words}", advice) for words in wrong)
+    if not wrong:
+        yield Check("ok", f"{what} may fetch firmware")
 
 
 def _csms(config: Config, clock: Callable[[], float]) -> Iterator[Check]:
@@ -246,10 +268,15 @@ def _handshake(
 
 
 def _is_loopback(host: str) -> bool:
+    return ip_address(host).is_loopback if _is_address(host) else host == "localhost"
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return False
+    return True
 
 
 def _day(moment: float) -> str:

@@ -15,6 +15,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,7 @@ from localctl.mirror.throttle import Throttle
 from localctl.mirror.workshop import Workshop
 from localctl.overview import Rooms
 from localctl.pulse import Pulse
+from localctl.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
 from localctl.store.files import FirmwareFiles
@@ -79,8 +81,9 @@ class Daemon:
         self._metrics = metrics
         self._state_dir = Path(config.controller.state_dir)
         self._files = FirmwareFiles(self._state_dir)
-        self._catalogue = Catalogue(config.publish.max_transfers, config.publish.max_transfers_per_address)
-        self._csms_tls = _csms_tls(config)
+        publish = config.publish
+        self._catalogue = Catalogue(publish.max_transfers, publish.max_transfers_per_address, publish.allowed_networks)
+        self._csms_tls, self._csms_certificate = _csms_tls(config, metrics)
         self._listeners = Listeners(config, self._catalogue, self._csms_tls, metrics)
         self._notifier = Notifier()
         self._stop = asyncio.Event()
@@ -91,6 +94,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.set_exception_handler(self._listeners.on_loop_fault)
         loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP changes nothing yet: restart localctl instead")
         async with AsyncExitStack() as stack:
             self._lock(stack)
@@ -161,6 +165,8 @@ class Daemon:
         tasks.create_task(rooms.pulses[0].run(), name="pulse")
         tasks.create_task(uplink.run(handlers), name="uplink")
         tasks.create_task(self._watch_space(), name="space")
+        if self._csms_certificate:
+            tasks.create_task(self._csms_certificate.watch(), name="certificate")
         if self._notifier.watchdog_interval:
             tasks.create_task(self._feed_watchdog(rooms, self._notifier.watchdog_interval), name="watchdog")
         publisher.go_on(snapshot.publications)
@@ -240,8 +246,13 @@ class Daemon:
             await asyncio.sleep(interval)
 
 
-def _csms_tls(config: Config) -> ssl.SSLContext | None:
+def _csms_tls(config: Config, metrics: Metrics) -> tuple[ssl.SSLContext | None, Certificate | None]:
+    """What the CSMS's connections are made with, and the certificate in it."""
     csms = config.csms
     if not csms.url.startswith("wss:"):
-        return None
-    return client_context("csms", ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)
+        return None, None
+    make = partial(client_context, "csms", ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)
+    if not csms.cert_file:
+        return make(), None
+    certificate = Certificate(Files("csms", csms.cert_file, csms.key_file, metrics), make)
+    return certificate.context, certificate

@@ -22,6 +22,7 @@
     │   └── OriginFailed            asking again may help
     ├── ByHandRefused               what somebody on this machine asked for cannot be done
     └── LendError                   a station's request for a file
+        ├── NotAdmitted             it is in none of the networks that are served
         ├── NotPublished            there is no such file
         └── TransfersExhausted      too many transfers already
 
@@ -182,6 +183,14 @@ class ByHandRefused(LocalctlError):
 
 class LendError(LocalctlError):
     """A station's request for a file is refused."""
+
+
+class NotAdmitted(LendError):
+    """The station is in none of the networks that are served."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} is served nothing: it is in none of publish.allowed_networks")
+        self.address = address
 
 
 class NotPublished(LendError):

@@ -5,7 +5,7 @@ import json
 import logging
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiofiles
 import aiofiles.os
@@ -18,12 +18,15 @@ from localctl.lan import published_host
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.relay.door import Door
+from localctl.renewal import Certificate, Files
+from localctl.serve import tcp
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
-from localctl.serve.renewal import Certificate, Files
+from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
 from localctl.systemd import socket_path
+from localctl.tls import server_context
 from localctl.values import Address
 
 log = logging.getLogger("localctl.listeners")
@@ -48,6 +51,7 @@ class Listeners:
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
         self._https = _https_server(config, catalogue, metrics)
         self._ftp = _ftp_server(config, catalogue, metrics)
+        self._starvation = Starvation()
         self._admin: AdminServer | None = None
         self._hand: HandServer | None = None
         self._config = config
@@ -88,6 +92,11 @@ class Listeners:
             if server:
                 await server.stop()
 
+    def on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """The main loop's exception handler: a listener of it that lacks descriptors is told seldom, by its key."""
+        if not self._starvation.is_behind(context.get("exception"), self._key_of(context.get("socket"))):
+            loop.default_exception_handler(context)
+
     def uris(self, checksum: str, name: str) -> tuple[str, ...]:
         """One URI for each listener under [publish] (L03.FR.03, FR.04)."""
         configured = self._config.publish.host
@@ -96,6 +105,13 @@ class Listeners:
             for scheme in SCHEMES
             if (address := self.addresses.get(f"publish.{scheme}"))
         )
+
+    def _key_of(self, sock: tcp.Socket | None) -> str:
+        place = sock.getsockname()[:2] if sock else ()
+        for name, address in self.addresses.items():
+            if place == (address.host, address.port):
+                return f"{name}.listen"
+        return "admin.socket"
 
     async def _open_socket(self, hands: Hands) -> None:
         """A path that is too long must not keep the relays from beginning. Raises ListenError."""
@@ -122,7 +138,7 @@ def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpSe
     ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds
     if ftp is None:
         return None
-    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file) if ftp.cert_file else None
+    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file, metrics) if ftp.cert_file else None
     return FtpServer(ftp.listen, ftp.passive_ports, idle, catalogue, metrics, certificate)
 
 
@@ -130,5 +146,6 @@ def _https_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> Htt
     https = config.publish.https
     if https is None:
         return None
-    certificate = Certificate("publish.https", https.cert_file, https.key_file)
+    files = Files("publish.https", https.cert_file, https.key_file, metrics)
+    certificate = Certificate(files, lambda: server_context(files.section, files.cert_file, files.key_file))
     return HttpServer(https.listen, config.publish.idle_timeout_seconds, catalogue, metrics, certificate)

@@ -34,7 +34,7 @@ PUBLISH_RESULTS: Final = ("Published", "DownloadFailed", "InvalidChecksum", "Pub
 PUBLICATION_STATES: Final = ("scheduled", "downloading", "paused", "verified")
 DOWNLOAD_RESULTS: Final = ("complete", "failed", "refused", "cancelled")
 TRANSFER_RESULTS: Final = ("complete", "aborted", "idle")
-REFUSALS: Final = ("not_found", "busy", "busy_address", "stopping")
+REFUSALS: Final = ("not_found", "busy", "busy_address", "network", "stopping")
 OPERATIONS: Final = ("read", "write", "fsync", "rename", "unlink", "commit")
 LOOPS: Final = ("main", "http", "https", "ftp")
 ACTIONS: Final = (
@@ -44,6 +44,7 @@ ACTIONS: Final = (
     "FirmwareStatusNotification",
     "LogStatusNotification",
 )
+CERTIFICATES: Final = ("csms", "publish.https", "publish.ftp")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 M = TypeVar("M", bound=MetricWrapperBase)
@@ -63,6 +64,12 @@ class Metrics:
         self._relay()
         self._mirror()
         self._serve()
+        self.tls_certificate_expiry = self._gauge(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use there, or one of its chain, ends, Unix time; 0: none. Roles are named as the"
+            " sections: csms is the one that the controller shows to the CSMS, the others are shown to stations.",
+            role=CERTIFICATES,
+        )
         self.log_messages = self._counter("log_messages", "Messages logged.", level=LEVELS)
         self.event_loop_lag = self._gauge(
             "event_loop_lag_seconds", "The latest that the loop was in the last minute.", loop=LOOPS

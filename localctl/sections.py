@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from localctl.networks import Networks
 from localctl.values import (
     WILDCARDS,
     Address,
@@ -162,6 +163,7 @@ class Publish(Section):
     """Handing files to stations."""
 
     host: PublishedHost = ""
+    allowed_networks: Networks = ()
     idle_timeout_seconds: PositiveSeconds = 120
     max_transfers: PositiveCount = 500
     max_transfers_per_address: Count = 0

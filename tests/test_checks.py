@@ -345,6 +345,35 @@ def test_machine_of_two_networks_is_a_warning(minimal: Sections) -> None:
     assert "10.1.2.3|" in line
 
 
+@pytest.mark.parametrize(
+    ("networks", "listen", "verdict", "words"),
+    [
+        (["10.0.0.0/8"], "127.0.0.1:0", ["ok"], "10.0.0.0/8 may fetch firmware"),
+        (["10.0.0.0/8", "fd00::/8"], "[::]:0", ["ok"], "10.0.0.0/8, fd00::/8 may fetch firmware"),
+        (["192.168.0.0/16"], "127.0.0.1:0", ["warn"], "192.168.0.0/16 does not hold 10.0.0.1, the address that"),
+        (
+            ["10.0.0.0/8"],
+            "[::1]:0",
+            ["warn"],
+            "10.0.0.0/8 leaves out all that can reach publish.http.listen",
+        ),
+        (["10.0.0.0/8"], "localhost:0", ["ok"], "10.0.0.0/8 may fetch firmware"),
+    ],
+)
+def test_networks_that_leave_out_too_much_are_a_warning(
+    minimal: Sections, networks: list[str], listen: str, verdict: list[str], words: str
+) -> None:
+    """Stations may be in a network of their own behind a router, but mostly they are in ours."""
+    minimal["publish"] = {"host": "10.0.0.1", "allowed_networks": networks, "http": {"listen": listen}}
+    found = about("publish.allowed_networks", checked(minimal))
+    assert verdicts(found) == verdict
+    assert words in found[0].what
+    minimal["publish"]["host"] = "gateway.lan"  # a name says nothing of a network
+    assert "does not hold" not in str(checked(minimal))
+    minimal["publish"]["allowed_networks"] = []
+    assert not about("publish.allowed_networks", checked(minimal))
+
+
 def test_csms_that_answers_is_ok(minimal: Sections) -> None:
     """The name resolves and the port answers."""
     with listening(plain) as (host, port):

@@ -18,6 +18,7 @@ from localctl.errors import (
     LinkLost,
     ListenError,
     LocalctlError,
+    NotAdmitted,
     NotPublished,
     NotRunning,
     OcppFault,
@@ -50,6 +51,7 @@ SENTENCES: dict[LocalctlError, str] = {
     OriginRefused("404"): "404",
     OriginFailed("503", 30.0): "503",
     ByHandRefused("the file is empty"): "the file is empty",
+    NotAdmitted("192.0.2.7"): "192.0.2.7 is served nothing: it is in none of publish.allowed_networks",
     NotPublished("nothing"): "nothing",
     TransfersExhausted(30): "as many transfers are under way as are allowed",
 }

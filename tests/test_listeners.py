@@ -1,6 +1,9 @@
 """The listeners of a configuration, opened and closed together."""
 
+import asyncio
+import errno
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ from localctl.config import parse
 from localctl.errors import ConfigurationError, ListenError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
+from localctl.serve import tcp
 from localctl.store.catalogue import Catalogue
 
 NOBODY: Any = None
@@ -78,6 +82,25 @@ async def test_a_path_too_long_for_a_socket(tmp_path: Path, caplog: pytest.LogCa
         assert "admin.socket" not in listeners.told
         assert "admin" in listeners.told
     assert "too long a path for a socket" in caplog.text
+
+
+async def test_a_listener_of_the_main_loop_without_descriptors(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Row 40: one line that names the key, however often asyncio tells of it; any other fault is told as ever."""
+    loop = asyncio.get_running_loop()
+    fault = OSError(errno.EMFILE, "Too many open files")
+    async with opened(tmp_path, ALL) as listeners:
+        with socket.create_server(("127.0.0.1", 0)) as station, socket.socket(socket.AF_UNIX) as admin:
+            listeners.addresses["stations.ws"] = tcp.bound(station)
+            for sock in (station, admin, station, admin, station):
+                listeners.on_loop_fault(loop, {"message": "x", "exception": fault, "socket": sock})
+        listeners.on_loop_fault(loop, {"message": "something else"})
+    assert [record.getMessage() for record in caplog.records] == [
+        "stations.ws.listen takes no connection for want of resources: Too many open files; raise LimitNOFILE",
+        "admin.socket takes no connection for want of resources: Too many open files; raise LimitNOFILE",
+        "something else",
+    ]
 
 
 async def test_uris(tmp_path: Path) -> None:

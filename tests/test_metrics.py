@@ -12,8 +12,8 @@ DIRECTIONS = {"to_csms", "to_station"}
 PROTOCOLS = {"http", "https", "ftp"}
 Labels = dict[str, set[str]]
 
-# The table of interface.md, without what later versions bring (reloads, certificates' expiry, security events, the
-# listeners' failed authentications, the CSMS's clock, a series a station).
+# The table of interface.md, without what later versions bring (reloads, security events, the listeners' failed
+# authentications, the CSMS's clock, a series a station).
 PROMISED: dict[str, tuple[str, Labels]] = {
     "csms_connected": ("gauge", {}),
     "csms_last_seen_timestamp_seconds": ("gauge", {}),
@@ -43,6 +43,7 @@ PROMISED: dict[str, tuple[str, Labels]] = {
     "firmware_integrity_failures": ("counter", {}),
     "storage_free_bytes": ("gauge", {}),
     "storage_size_bytes": ("gauge", {}),
+    "tls_certificate_expiry_timestamp_seconds": ("gauge", {"role": {"csms", "publish.https", "publish.ftp"}}),
     "log_messages": ("counter", {"level": set(LEVELS)}),
 }
 # Those whose label values interface.md leaves open: the labels alone.

@@ -74,9 +74,15 @@ def test_listeners_with_addresses_of_their_own_are_kept(one: str, other: str) ->
 
 def test_json_has_the_values_as_the_file_has_them() -> None:
     """What a configuration is written out as can be read in again, but for its secrets."""
-    config = make(publish={"ftp": {}, "http": {"listen": "[::1]:0"}}, admin={"listen": ""})
+    publish: dict[str, object] = {
+        "ftp": {},
+        "http": {"listen": "[::1]:0"},
+        "allowed_networks": ["10.0.0.0/8", "fd00::1"],
+    }
+    config = make(publish=publish, admin={"listen": ""})
     tree = json.loads(config.model_dump_json())
     assert tree["publish"]["ftp"]["passive_ports"] == "50000-50199"
     assert tree["publish"]["http"]["listen"] == "[::1]:0"
+    assert tree["publish"]["allowed_networks"] == ["10.0.0.0/8", "fd00::1/128"]
     assert tree["admin"]["listen"] == ""
     assert parse(tree, "c.toml", {}) == config

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
+from localctl.renewal import LOOK_SECONDS, Files
 from localctl.serve import tcp
 from localctl.serve.ftp_library import FTPServer, IOLoop
 from localctl.serve.ftp_session import Session, session_class
-from localctl.serve.renewal import LOOK_SECONDS, Files
-from localctl.serve.starvation import PAUSE_SECONDS, Starvation
 from localctl.serve.transfer import Lending
+from localctl.starvation import PAUSE_SECONDS, Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 
@@ -108,14 +108,14 @@ class _Listener(FTPServer):  # type: ignore[misc]  # pyftpdlib carries no types
     def __init__(self, sock: socket.socket, session: type[Session], loop: Any, max_connections: int) -> None:
         super().__init__(sock, session, ioloop=loop, backlog=tcp.BACKLOG)
         self.max_cons = max_connections
-        self._starvation = Starvation(KEY)
+        self._starvation = Starvation()
 
     def handle_accept(self) -> None:
         """Take one; without descriptors, pause rather than spin."""
         try:
             super().handle_accept()
         except OSError as fault:
-            if not self._starvation.is_behind(fault):
+            if not self._starvation.is_behind(fault, KEY):
                 raise
             self.del_channel()
             self.ioloop.call_later(PAUSE_SECONDS, self.add_channel)

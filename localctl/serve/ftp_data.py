@@ -41,9 +41,8 @@ class LentFile(FileIO):
 class DataConnection(DTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
     """One data connection: a file that is lent, or a listing."""
 
-    @property
-    def begun(self) -> bool:
-        """Whether it sends already."""
+    def transfer_in_progress(self) -> bool:
+        """Whether a transfer has begun; pyftpdlib asks for a byte sent, and owes who aborts before that a reply."""
         return bool(self._initialized)
 
     def push_with_producer(self, producer: Any) -> None:

@@ -9,12 +9,12 @@ import logging
 import sys
 from typing import Any, ClassVar, Final
 
-from localctl.errors import NotPublished, TransfersExhausted
+from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
+from localctl.renewal import Files
 from localctl.serve.ftp_data import DataConnection, DataListener, LentFile
 from localctl.serve.ftp_files import PublishedFiles
 from localctl.serve.ftp_library import DummyAuthorizer, FTPHandler
-from localctl.serve.renewal import Files
-from localctl.serve.transfer import Lending, Result
+from localctl.serve.transfer import EXHAUSTED, Lending, Result
 
 USERS: Final = ("anonymous", "ftp")
 COMMANDS: Final = (
@@ -40,8 +40,13 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
     max_login_attempts = 3
 
     def handle(self) -> None:
-        """Greet, or turn away while stopping."""
+        """Greet, or turn away: who is in none of the networks that are served, and all while stopping."""
         self.set_terminator(b"\n")  # a bare LF ends a line too
+        try:
+            self.lending.admit(self.remote_ip)
+        except NotAdmitted:
+            self._turn_away()
+            return
         if self.lending.refusing:
             self.lending.count_refusal("stopping")
             self._turn_away()
@@ -69,8 +74,9 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
     def process_command(self, cmd: str, *args: Any, **kwargs: Any) -> None:
         """One transfer at a time, and only over a connection that the client has asked for."""
         if not self._closed and cmd in _SENDING:
-            busy = self._out_dtp_queue is not None or (self.data_channel is not None and self.data_channel.begun)
-            if busy or (self.data_channel is None and self._dtp_acceptor is None):
+            data = self.data_channel
+            busy = self._out_dtp_queue is not None or (data is not None and data.transfer_in_progress())
+            if busy or (data is None and self._dtp_acceptor is None):
                 self._restart_position = 0
                 self.respond("450 A transfer is under way." if busy else "425 Use EPSV or PASV first.")
                 return
@@ -101,6 +107,16 @@ class Session(FTPHandler):  # type: ignore[misc]  # pyftpdlib carries no types
             self.respond("425 Use EPSV with IPv6.")
         else:
             super().ftp_PASV(line)
+
+    def _make_epasv(self, extmode: bool = False) -> None:  # noqa: FBT001, FBT002  pyftpdlib's call
+        """Without descriptors there is no data connection, and the session goes on."""
+        try:
+            super()._make_epasv(extmode)
+        except OSError as fault:
+            if fault.errno not in EXHAUSTED:
+                raise
+            self.lending.count_refusal("busy")
+            self.respond("425 No data connection for want of resources.")
 
     def ftp_RETR(self, file: str) -> None:
         """Lend the file and send it from the position of REST."""
@@ -178,7 +194,7 @@ def session_class(
         session, data, secure = (
             ftps.SecureSession,
             ftps.SecureDataConnection,
-            {"ssl_context": ftps.context(certificate)},
+            {"ssl_context": certificate.use(lambda: ftps.context(certificate))},
         )
     settings = {
         **secure,

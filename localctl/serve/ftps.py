@@ -14,10 +14,10 @@ from pyftpdlib.handlers.ftps.control import TLS_FTPHandler
 from pyftpdlib.handlers.ftps.data import TLS_DTPHandler
 
 from localctl import tls
+from localctl.renewal import Files
 from localctl.serve import tcp
 from localctl.serve.ftp_data import DataConnection, LentFile
 from localctl.serve.ftp_session import Session
-from localctl.serve.renewal import Files
 from localctl.serve.sealed import RECORD
 from localctl.serve.transfer import LONGEST_LOOK_SECONDS
 

@@ -18,18 +18,18 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from localctl.errors import NotPublished
+from localctl.errors import LendError
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
+from localctl.renewal import Certificate
 from localctl.serve import tcp
 from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
-from localctl.serve.renewal import Certificate
-from localctl.serve.starvation import Starvation
 from localctl.serve.tls_listener import TlsListener
 from localctl.serve.transfer import Lending
+from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 
@@ -63,7 +63,7 @@ class HttpServer:
         self._buffer = memoryview(bytearray(PIECE if certificate else 0))
         self._thread: threading.Thread | None = None
         self._ready: concurrent.futures.Future[_Running] = concurrent.futures.Future()
-        self._starvation = Starvation(self._key)
+        self._starvation = Starvation()
 
     def start(self) -> Address:
         """Bind, then serve in a thread; the address bound. Raises ListenError."""
@@ -104,10 +104,9 @@ class HttpServer:
         connections = _Connections(self._answer)
         runner = web.ServerRunner(connections, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
-        over_tls = (
-            TlsListener(sock, self._certificate.context, connections, self._starvation) if self._certificate else None
-        )
-        if over_tls:
+        over_tls: TlsListener | None = None
+        if self._certificate:
+            over_tls = TlsListener(sock, self._certificate.context, connections, self._starvation, self._key)
             over_tls.open()
         else:
             await web.SockSite(runner, sock, backlog=tcp.BACKLOG).start()
@@ -130,8 +129,9 @@ class HttpServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            self._lending.admit(request.remote or "")
             file = self._lending.find(path_of(request.raw_path))
-        except NotPublished as error:
+        except LendError as error:
             return refusal(error)
         asked = {name: ", ".join(request.headers.getall(name)) for name in CONSULTED if name in request.headers}
         verdict = answer(request.method, asked, file)
@@ -156,7 +156,7 @@ class HttpServer:
                     await ended.wait()
 
     def _on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not self._starvation.is_behind(context.get("exception")):  # asyncio itself pauses the listener for a second
+        if not self._starvation.is_behind(context.get("exception"), self._key):
             loop.default_exception_handler(context)
 
 

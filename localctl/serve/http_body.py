@@ -13,11 +13,11 @@ from typing import ClassVar, Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from localctl.errors import LendError, TransfersExhausted
+from localctl.errors import LendError, NotAdmitted, TransfersExhausted
 from localctl.serve import tcp
 from localctl.serve.http_headers import Answer
 from localctl.serve.sending import send
-from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
+from localctl.serve.transfer import EXHAUSTED, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
 from localctl.store.catalogue import PublishedFile
 
 SERVER: Final = "localctl"
@@ -33,6 +33,10 @@ def refusal(error: LendError) -> web.StreamResponse:
     """The answer to a request that nothing is lent for."""
     if isinstance(error, TransfersExhausted):
         return without_body(503, {"Retry-After": str(error.retry_after)})
+    if isinstance(error, NotAdmitted):
+        response = without_body(403)
+        response.force_close()
+        return response
     return without_body(404)
 
 
@@ -93,7 +97,9 @@ class FileBody(web.StreamResponse):
         transport.pause_reading()
         try:
             whole = await self._push(sock, transfer) == transfer.count
-        except OSError:
+        except OSError as fault:
+            if fault.errno in EXHAUSTED:  # no descriptor is left for a duplicate: the disk is not to blame
+                raise ConnectionResetError from None
             whole = False
         if not whole:
             if not tcp.is_gone(sock):

@@ -9,14 +9,16 @@ from typing import Final
 
 from localctl.serve import tcp
 from localctl.serve.sealed_transport import SealedTransport
-from localctl.serve.starvation import PAUSE_SECONDS, Starvation
+from localctl.starvation import PAUSE_SECONDS, Starvation
 
 HANDSHAKE_SECONDS: Final = 30.0
 _log = logging.getLogger("localctl.serve.http")
 
 
 class TlsListener:
-    """Gives each connection to ``sock`` that shows its hand in time a protocol of ``factory``'s."""
+    """Gives each connection to ``sock`` whose handshake comes to something in time a protocol of ``factory``'s. ``key``
+    names the listener in what ``starvation`` logs.
+    """
 
     def __init__(
         self,
@@ -24,12 +26,14 @@ class TlsListener:
         context: ssl.SSLContext,
         factory: Callable[[], asyncio.Protocol],
         starvation: Starvation,
+        key: str,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._context = context
         self._factory = factory
         self._starvation = starvation
+        self._key = key
         self._shaking: set[_Handshake] = set()
         self._pause: asyncio.TimerHandle | None = None
 
@@ -56,7 +60,7 @@ class TlsListener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as fault:
-                if not self._starvation.is_behind(fault):
+                if not self._starvation.is_behind(fault, self._key):
                     raise
                 self._loop.remove_reader(self._sock)  # rather than spin
                 self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)

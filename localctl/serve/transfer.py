@@ -12,20 +12,22 @@ from collections.abc import Callable
 from io import FileIO
 from typing import Final, Literal
 
-from localctl.errors import NotPublished, TransfersExhausted
+from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
 from localctl.metrics import Metrics
+from localctl.networks import plain_address
+from localctl.seldom import Seldom
 from localctl.serve import paths, tcp
 from localctl.serve.opening import open_published
 from localctl.serve.sealed import opened
 from localctl.store.catalogue import Catalogue, Loan, Protocol, PublishedFile
 
 Result = Literal["complete", "aborted", "idle"]
-Refusal = Literal["not_found", "busy", "busy_address", "stopping"]
+Refusal = Literal["not_found", "busy", "busy_address", "network", "stopping"]
 RETRY_AFTER_SECONDS: Final = 30
 FIRST_LOOK_SECONDS: Final = 0.001  # between looks whether the last byte is acknowledged, doubled
 LONGEST_LOOK_SECONDS: Final = 0.1
 _ABSENT: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _log = logging.getLogger("localctl.serve")
 
 
@@ -51,10 +53,20 @@ class Lending:
         self.protocol = protocol
         self.clock = clock
         self._now = now
+        self._strangers = Seldom(clock)
 
     def refuse(self) -> None:
         """From now on nothing more is lent; what runs goes on."""
         self.refusing = True
+
+    def admit(self, peer: str) -> None:
+        """Raises NotAdmitted where nothing is lent to the address ``peer``: counted, and told once a minute."""
+        if self.catalogue.admits(peer):
+            return
+        self.count_refusal("network")
+        refused = NotAdmitted(plain_address(peer))
+        _log.log(logging.WARNING if self._strangers.is_due() else logging.DEBUG, "%s: %s", self.protocol, refused)
+        raise refused
 
     def find(self, path: str) -> PublishedFile:
         """The file published at ``path``. Raises NotPublished."""
@@ -72,7 +84,7 @@ class Lending:
         if self.refusing:
             self.count_refusal("stopping")
             raise TransfersExhausted(RETRY_AFTER_SECONDS)
-        peer = peer.removeprefix("::ffff:")  # IPv4 through an IPv6 listener: one address, one limit
+        peer = plain_address(peer)  # IPv4 through an IPv6 listener: one address, one limit
         try:
             loan = self.catalogue.lend(file.checksum, file.name, self.protocol, peer, self._now())
         except NotPublished:
@@ -101,7 +113,7 @@ class Lending:
         try:
             return open_published(file)
         except OSError as fault:
-            if fault.errno in _EXHAUSTED:
+            if fault.errno in EXHAUSTED:
                 self.count_refusal("busy")
                 raise TransfersExhausted(RETRY_AFTER_SECONDS) from None
             cause = fault.strerror

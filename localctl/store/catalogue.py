@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from localctl.errors import NotPublished, TransfersExhausted
+from localctl.networks import Network, is_within
 
 Protocol = Literal["http", "https", "ftp"]
 _RETRY_AFTER_SECONDS = 30
@@ -52,10 +53,11 @@ class Loan:
 
 @dataclass(slots=True)
 class Catalogue:
-    """The published files and their loans. ``max_per_address`` 0: no limit."""
+    """The published files and their loans. ``max_per_address`` 0: no limit; ``networks`` empty: lent to any address."""
 
     max_transfers: int
     max_per_address: int = 0
+    networks: tuple[Network, ...] = ()
     _files: dict[str, PublishedFile] = field(default_factory=dict)
     _loans: dict[int, Loan] = field(default_factory=dict)
     _ids: "count[int]" = field(default_factory=lambda: count(1))
@@ -75,6 +77,10 @@ class Catalogue:
         """All published files, oldest first."""
         with self._lock:
             return tuple(self._files.values())
+
+    def admits(self, peer: str) -> bool:
+        """Whether anything is lent to the address ``peer``."""
+        return not self.networks or is_within(peer, self.networks)
 
     def lend(self, checksum: str, name: str, protocol: Protocol, peer: str, now: float) -> Loan:
         """Begin a transfer to the address ``peer`` at ``now`` (Unix seconds).

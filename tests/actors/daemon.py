@@ -140,6 +140,18 @@ class Daemon:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
+    def descriptors(self) -> int:
+        """How many it has open."""
+        return int(psutil.Process(self.pid).num_fds())
+
+    async def down_to(self, descriptors: int, timeout: float = TIMEOUT) -> None:
+        """Wait until it has no more open than ``descriptors``. It is not asked: that would cost CPU of its own."""
+
+        async def are_closed() -> bool:
+            return self.descriptors() <= descriptors
+
+        await self._look(are_closed, f"{descriptors} descriptors", timeout)
+
     @property
     def log(self) -> list[dict[str, Any]]:
         """What this run has logged so far; a line that is no JSON object is one with only a ``message``."""

@@ -4,35 +4,19 @@ import asyncio
 import ftplib
 import signal
 import ssl
-from pathlib import Path
 
 import aiohttp
 import pytest
-import trustme
 
 from tests.actors.site import OpenSite, Site, firmware
 
 ORDER = ["http", "https", "ftp"]
 
 
-@pytest.fixture
-def trust(tmp_path: Path) -> ssl.SSLContext:
-    """What a station trusts; the controller's certificate is from there, in ``own.pem``."""
-    authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-    own = authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
-    own.cert_chain_pems[0].write_to_path(str(tmp_path / "own.pem"))
-    own.private_key_pem.write_to_path(str(tmp_path / "own.key"))
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
 @pytest.fixture(params=["2.0.1", "2.1"])
-async def site(request: pytest.FixtureRequest, open_site: OpenSite, trust: ssl.SSLContext, tmp_path: Path) -> Site:
-    """A site that serves over three protocols, to stations that ``trust`` it."""
-    del trust  # what it wrote is used
-    own = {"cert_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.key")}
-    return await open_site(request.param, {"publish": {"https": {"listen": "127.0.0.1:0", **own}, "ftp": own}})
+async def site(request: pytest.FixtureRequest, open_serving: OpenSite) -> Site:
+    """A site that serves over three protocols."""
+    return await open_serving(request.param)
 
 
 async def test_published_over_https(site: Site, trust: ssl.SSLContext) -> None:

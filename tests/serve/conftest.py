@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import random
-import re
 import resource
 import socket
 import ssl
@@ -23,16 +22,17 @@ import trustme
 from prometheus_client import CollectorRegistry
 
 from localctl.metrics import Metrics
+from localctl.renewal import Certificate, Files
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
-from localctl.serve.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue, PublishedFile
 from localctl.store.names import published_path
+from localctl.tls import server_context
 from localctl.values import Address
+from tests.actors.wire import PATIENCE_SECONDS, fast_socket, slow_socket
 
 NAME: Final = "Station_2.0.1.bin"
 PUBLISHED_AT: Final = 1_700_000_000.75
-PATIENCE_SECONDS: Final = 60.0
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -97,7 +97,8 @@ class Shop:
         if self.scheme == "http":
             return None
         self.issue()
-        return Certificate("publish.https", str(self.cert_file), str(self.key_file))
+        files = Files("publish.https", str(self.cert_file), str(self.key_file), self.metrics)
+        return Certificate(files, lambda: server_context(files.section, files.cert_file, files.key_file))
 
     def issue(self) -> None:
         """Write a certificate for loopback, with the authority that clients have to trust."""
@@ -121,14 +122,15 @@ class Shop:
 
     def dial(self, address: Address, *, slow: bool = False) -> socket.socket:
         """A connection to a server of ``scheme``; a slow one takes little ahead of its reader."""
-        if slow:
-            sock = slow_socket(address)
-        else:
-            sock = socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
+        sock = slow_socket(address) if slow else fast_socket(address)
         if self.scheme == "http":
             return sock
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        return context.wrap_socket(sock, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
+        return self.trust.wrap_socket(sock, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What clients trust: the authority of the last certificate."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
 
     def ftp(
         self,
@@ -146,7 +148,7 @@ class Shop:
     def ftps(self, idle_timeout: float = 60) -> Address:
         """A running FTP server that offers TLS."""
         self.issue()
-        files = Files("publish.ftp", str(self.cert_file), str(self.key_file))
+        files = Files("publish.ftp", str(self.cert_file), str(self.key_file), self.metrics)
         return self.ftp(idle_timeout, certificate=files)[1]
 
     def url(self, scheme: str, address: Address) -> str:
@@ -174,45 +176,6 @@ class Shop:
     def until_settled(self) -> None:
         """Wait until nothing is lent."""
         until(lambda: not self.catalogue.loans())
-
-
-class Talk:
-    """A control connection that sends lines as they are and reads whole replies."""
-
-    def __init__(self, address: Address, *, login: bool = True) -> None:
-        self.sock = socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
-        self.file = self.sock.makefile("rb")
-        self.greeting = self.reply()
-        if login:
-            self("USER anonymous")
-            self("PASS me@")
-
-    def __call__(self, line: str) -> str:
-        self.sock.sendall(line.encode() + b"\r\n")
-        return self.reply()
-
-    def reply(self) -> str:
-        """The next reply, all its lines; empty where the server has closed."""
-        text = line = self.file.readline().decode()
-        while line and not re.match(r"\d{3} ", line):
-            line = self.file.readline().decode()
-            text += line
-        return text.rstrip("\r\n")
-
-    def port(self) -> int:
-        """The port of a data connection, by EPSV."""
-        return int(self("EPSV").split("|")[3])
-
-    def data(self, *, slow: bool = False) -> socket.socket:
-        """A data connection, by EPSV; a slow one takes little ahead of its reader."""
-        address = Address(self.sock.getpeername()[0], self.port())
-        if slow:
-            return slow_socket(address)
-        return socket.create_connection((address.host, address.port), PATIENCE_SECONDS)
-
-    def close(self) -> None:
-        self.file.close()
-        self.sock.close()
 
 
 @contextmanager
@@ -262,26 +225,6 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "sendfile", sendfile)
     monkeypatch.setattr(os, "preadv", preadv)
-
-
-def slow_socket(address: Address) -> socket.socket:
-    """A connection that takes little ahead of its reader."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(PATIENCE_SECONDS)
-    sock.connect((address.host, address.port))
-    return sock
-
-
-def read_all(sock: socket.socket) -> bytes:
-    """Everything until the peer closes."""
-    pieces = []
-    try:
-        while piece := sock.recv(2**16):
-            pieces.append(piece)
-    except ssl.SSLEOFError:  # a close without a goodbye
-        pass
-    return b"".join(pieces)
 
 
 @pytest.fixture(scope="session")

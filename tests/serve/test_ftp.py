@@ -10,7 +10,8 @@ import pytest
 from localctl.errors import ListenError
 from localctl.serve.ftp import FtpServer
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk, no_descriptor_lost, read_all, starved, until
+from tests.actors.wire import PATIENCE_SECONDS, Talk, read_all
+from tests.serve.conftest import NAME, Shop, no_descriptor_lost, starved, until
 
 WHOLE: Final = {
     "curl": "curl -sS -f -o out URL",

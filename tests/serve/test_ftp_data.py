@@ -1,7 +1,6 @@
 import logging
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,9 @@ import pytest
 from localctl.serve import tcp
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
-from tests.serve.conftest import PATIENCE_SECONDS, Shop, Talk, no_descriptor_lost, read_all, until
+from tests.actors.aborts import ABORTS, VANISHING
+from tests.actors.wire import PATIENCE_SECONDS, Talk, read_all
+from tests.serve.conftest import Shop, no_descriptor_lost, until
 
 
 @pytest.fixture
@@ -21,17 +22,9 @@ def talk(shop: Shop) -> Iterator[Talk]:
     talk.close()
 
 
-def begin(talk: Talk, shop: Shop, path: str | None = None) -> socket.socket:
-    """A data connection whose client reads nothing yet; the loan lives."""
-    data = talk.data(slow=True)
-    assert talk(f"RETR {path or shop.path}").startswith("1")
-    assert data.recv(1, socket.MSG_PEEK)
-    return data
-
-
 def test_the_loan_is_the_transfer(talk: Talk, shop: Shop) -> None:
     """L04.FR.04: DownloadOngoing while a station downloads; by the time it reads 226, Unpublished."""
-    with begin(talk, shop) as data:
+    with talk.begin(shop.path) as data:
         assert shop.catalogue.withdraw(shop.file.checksum) == (Withdrawal.LENT, None)
         assert shop.count("firmware_downloads_in_progress", protocol="ftp") == 1
         assert read_all(data) == shop.content
@@ -44,7 +37,7 @@ def test_the_loan_is_the_transfer(talk: Talk, shop: Shop) -> None:
 def test_what_waits_in_our_kernel_is_still_lent(talk: Talk, shop: Shop) -> None:
     """L04.FR.04: a file that fits into our send buffer is lent, and 226 not said, until the station has taken it."""
     small = shop.publish(os.urandom(300_000))
-    with begin(talk, shop, f"/firmware/{small.checksum}/{small.name}") as data:
+    with talk.begin(f"/firmware/{small.checksum}/{small.name}") as data:
         (loan,) = shop.catalogue.loans()
         until(lambda: loan.sent > 0)
         assert loan.sent < small.size
@@ -58,7 +51,7 @@ def test_a_silent_station_is_ended(shop: Shop) -> None:
     """A station that stopped reading does not hold the file: 421, and both connections closed."""
     with no_descriptor_lost():
         talk = Talk(shop.ftp(idle_timeout=0.3)[1])
-        with begin(talk, shop) as data:
+        with talk.begin(shop.path) as data:
             shop.until_settled()
             assert talk.reply().startswith("421")
             assert talk.reply() == ""
@@ -73,7 +66,7 @@ def test_a_station_that_went_silent_at_the_end_is_ended(shop: Shop) -> None:
     """So is one for which everything waits in our kernel already."""
     talk = Talk(shop.ftp(idle_timeout=0.3)[1])
     small = shop.publish(os.urandom(300_000))
-    with begin(talk, shop, f"/firmware/{small.checksum}/{small.name}"):
+    with talk.begin(f"/firmware/{small.checksum}/{small.name}"):
         shop.until_settled()
     assert shop.results("ftp") == {"complete": 0, "aborted": 0, "idle": 1}
     talk.close()
@@ -82,7 +75,7 @@ def test_a_station_that_went_silent_at_the_end_is_ended(shop: Shop) -> None:
 def test_a_slow_station_is_not_ended(shop: Shop) -> None:
     """A few KiB a second for longer than the idle timeout: it lives, and its silent control connection too."""
     talk = Talk(shop.ftp(idle_timeout=2)[1])
-    with begin(talk, shop) as data:
+    with talk.begin(shop.path) as data:
         (loan,) = shop.catalogue.loans()
         end = time.monotonic() + 5
         while time.monotonic() < end:
@@ -93,65 +86,15 @@ def test_a_slow_station_is_not_ended(shop: Shop) -> None:
     talk.close()
 
 
-def abor(talk: Talk, shop: Shop) -> None:
-    """ABOR in mid-transfer: 426 for the transfer, 226 for itself, and the session goes on."""
-    with begin(talk, shop):
-        assert talk("ABOR").startswith("426")
-        assert talk.reply().startswith("226")
-
-
-def abor_behind_telnet_codes(talk: Talk, shop: Shop) -> None:
-    """ABOR as RFC 959 asks for it: behind Telnet IP and Synch, urgent."""
-    with begin(talk, shop):
-        talk.sock.sendall(b"\xff\xf4")
-        talk.sock.sendall(b"\xff\xf2", socket.MSG_OOB)
-        assert talk("ABOR").startswith("426")
-        assert talk.reply().startswith("226")
-
-
-def abor_while_waiting(talk: Talk, shop: Shop) -> None:
-    """ABOR before the data connection came: the waiting transfer is given up."""
-    assert talk("EPSV").startswith("229")
-    assert talk(f"RETR {shop.path}").startswith("150")
-    assert talk("ABOR").startswith("426")
-    assert talk.reply().startswith("225")
-
-
-def close_data(talk: Talk, shop: Shop) -> None:
-    """The client closes the data connection in mid-transfer."""
-    begin(talk, shop).close()
-    assert talk.reply().startswith("426")
-
-
-def reset_data(talk: Talk, shop: Shop) -> None:
-    """The client resets the data connection in mid-transfer."""
-    data = begin(talk, shop)
-    data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    data.close()
-    assert talk.reply().startswith("426")
-
-
-def log_in_again(talk: Talk, shop: Shop) -> None:
-    """USER while a transfer waits for its data connection."""
-    assert talk("EPSV").startswith("229")
-    assert talk(f"RETR {shop.path}").startswith("150")
-    assert talk("USER anonymous").startswith("426")
-    assert talk.reply().startswith("331")
-    assert talk("PASS x").startswith("230")
-
-
-ABORTS = [abor, abor_behind_telnet_codes, abor_while_waiting, close_data, reset_data, log_in_again]
-
-
 @pytest.mark.parametrize("abort", ABORTS)
 def test_an_abort_ends_the_loan_and_not_the_session(
-    talk: Talk, shop: Shop, rounds: Callable[[int, int], int], abort: Callable[[Talk, Shop], None]
+    talk: Talk, shop: Shop, rounds: Callable[[int, int], int], abort: Callable[[Talk, str], None]
 ) -> None:
     """Fault 33: the right reply each time, no loan, no descriptor lost, and the next transfer is whole."""
     times = rounds(50, 1000)
     with no_descriptor_lost():
         for _ in range(times):
-            abort(talk, shop)
+            abort(talk, shop.path)
         shop.until_settled()
     assert shop.results("ftp") == {"complete": 0, "aborted": times, "idle": 0}
     with talk.data() as data:
@@ -160,37 +103,11 @@ def test_an_abort_ends_the_loan_and_not_the_session(
     assert talk.reply().startswith("226")
 
 
-def vanish_in_transfer(talk: Talk, shop: Shop) -> None:
-    """Both connections go."""
-    begin(talk, shop).close()
-
-
-def vanish_on_the_control_connection(talk: Talk, shop: Shop) -> None:
-    """The control connection goes, and takes the transfer along."""
-    with begin(talk, shop) as data:
-        talk.close()
-        read_all(data)
-
-
-def vanish_while_waiting(talk: Talk, shop: Shop) -> None:
-    """The client goes before it opened the data connection."""
-    assert talk("EPSV").startswith("229")
-    assert talk(f"RETR {shop.path}").startswith("150")
-
-
-def quit_while_waiting(talk: Talk, shop: Shop) -> None:
-    """QUIT before the data connection came."""
-    vanish_while_waiting(talk, shop)
-    assert talk("QUIT").startswith("221")
-
-
-@pytest.mark.parametrize(
-    "vanish", [vanish_in_transfer, vanish_on_the_control_connection, vanish_while_waiting, quit_while_waiting]
-)
+@pytest.mark.parametrize("vanish", VANISHING)
 def test_a_client_that_vanishes_leaves_nothing(
     shop: Shop,
     rounds: Callable[[int, int], int],
-    vanish: Callable[[Talk, Shop], None],
+    vanish: Callable[[Talk, str], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Fault 33: loan and descriptors go with the client, and there is a line in the log, no traceback."""
@@ -199,9 +116,7 @@ def test_a_client_that_vanishes_leaves_nothing(
     times = rounds(50, 1000)
     with no_descriptor_lost():
         for _ in range(times):
-            talk = Talk(address)
-            vanish(talk, shop)
-            talk.close()
+            vanish(Talk(address), shop.path)
         shop.until_settled()
     assert shop.results("ftp") == {"complete": 0, "aborted": times, "idle": 0}
     assert {record.levelname for record in caplog.records} == {"INFO"}
@@ -263,7 +178,7 @@ def test_passive_ports_that_are_all_taken(shop: Shop, caplog: pytest.LogCaptureF
 def test_a_file_cut_under_way_is_426(talk: Talk, shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     """A station is never told 226 for a part of the file."""
     other = shop.publish(os.urandom(12 * 2**20))
-    with begin(talk, shop, f"/firmware/{other.checksum}/{other.name}") as data:
+    with talk.begin(f"/firmware/{other.checksum}/{other.name}") as data:
         os.truncate(other.path, 11 * 2**20)
         assert len(read_all(data)) < other.size
     assert talk.reply().startswith("426")

@@ -1,15 +1,19 @@
 import ftplib
 import logging
+import os
 import re
+import resource
 from collections.abc import Iterator
 from typing import Final
 
 import pytest
 from pyftpdlib.handlers import FTPHandler
 
+from localctl.networks import parse_network
 from localctl.serve.ftp_session import COMMANDS
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk
+from tests.actors.wire import PATIENCE_SECONDS, Talk, read_all
+from tests.serve.conftest import NAME, Shop, no_descriptor_lost
 
 REMOVED: Final = sorted(set(FTPHandler.proto_cmds) - set(COMMANDS))
 
@@ -53,6 +57,22 @@ def test_the_banner_says_little(shop: Shop) -> None:
     talk = Talk(shop.ftp()[1], login=False)
     assert talk.greeting == "220 localctl ready."
     talk.close()
+
+
+@pytest.mark.parametrize(("near", "far"), [("::1", "127.0.0.1"), ("127.0.0.1", "::1")])
+def test_who_is_in_no_network_is_turned_away(shop: Shop, near: str, far: str) -> None:
+    """421 in place of the greeting (RFC 959 5.4 knows no 530 there), and closed; the others are greeted."""
+    shop.catalogue.networks = (parse_network(near),)
+    port = shop.ftp(host="::")[1].port
+    with no_descriptor_lost():
+        turned_away = Talk(Address(far, port), login=False)
+        assert turned_away.greeting.startswith("421")
+        assert turned_away.reply() == ""
+        turned_away.close()
+    greeted = Talk(Address(near, port), login=False)
+    assert greeted.greeting.startswith("220")
+    greeted.close()
+    assert shop.count("firmware_refused_total", protocol="ftp", reason="network") == 1
 
 
 @pytest.mark.parametrize("command", REMOVED)
@@ -148,6 +168,22 @@ def test_data_needs_a_connection_first(talk: Talk, shop: Shop) -> None:
     assert shop.catalogue.loans() == ()
 
 
+@pytest.mark.parametrize("command", ["EPSV", "PASV"])
+def test_without_descriptors_there_is_no_data_connection(talk: Talk, shop: Shop, command: str) -> None:
+    """Row 40: 425, and the session goes on; once some are free, so does everything."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free_descriptor(), hard))
+    try:
+        assert talk(command).startswith("425")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with talk.data() as data:
+        assert talk(f"RETR {shop.path}").startswith("1")
+        assert read_all(data) == shop.content
+    assert talk.reply().startswith("226")
+    assert shop.count("firmware_refused_total", protocol="ftp", reason="busy") == 1
+
+
 def test_one_transfer_at_a_time(talk: Talk, shop: Shop) -> None:
     """A second RETR while one waits or runs: 450, and the first is not disturbed."""
     with talk.data() as data:
@@ -236,3 +272,10 @@ def test_no_password_is_logged(shop: Shop, caplog: pytest.LogCaptureFixture) -> 
         client.quit()
     assert "USER anonymous" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def lowest_free_descriptor() -> int:
+    """The number that the next descriptor of this process gets."""
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor

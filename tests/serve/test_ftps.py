@@ -3,7 +3,6 @@ import logging
 import os
 import socket
 import ssl
-import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,11 +13,12 @@ from typing import Final
 import pytest
 
 from localctl.errors import ConfigurationError
-from localctl.serve import ftp, renewal
-from localctl.serve.renewal import Files
+from localctl.renewal import Files
+from localctl.serve import ftp
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, Talk, no_descriptor_lost, read_all, until
+from tests.actors.wire import PATIENCE_SECONDS, SecureTalk, Talk, read_all, reset
+from tests.serve.conftest import NAME, Shop, no_descriptor_lost, until
 
 CLIENTS: Final = {
     "curl": "curl -sS -f --ssl-reqd --cacert CA -o out URL",
@@ -37,31 +37,9 @@ def address(shop: Shop) -> Address:
     return shop.ftps()
 
 
-class SecureTalk(Talk):
-    """A session under TLS, logged in, with PROT P."""
-
-    def __init__(self, address: Address, shop: Shop) -> None:
-        super().__init__(address, login=False)
-        assert self("AUTH TLS").startswith("234")
-        self.context = ssl.create_default_context(cafile=str(shop.ca_file))
-        self.sock = self.secured(self.sock)
-        self.file = self.sock.makefile("rb")
-        for line in ("PBSZ 0", "PROT P", "USER anonymous", "PASS x"):
-            assert self(line)[0] in "23", line
-
-    def secured(self, sock: socket.socket) -> ssl.SSLSocket:
-        return self.context.wrap_socket(sock, server_hostname="127.0.0.1")
-
-    def begin(self, shop: Shop, path: str | None = None) -> ssl.SSLSocket:
-        """A data connection whose client reads nothing yet; the loan lives."""
-        data = self.data(slow=True)
-        assert self(f"RETR {path or shop.path}").startswith("1")
-        return self.secured(data)
-
-
 @pytest.fixture
 def talk(shop: Shop, address: Address) -> Iterator[SecureTalk]:
-    talk = SecureTalk(address, shop)
+    talk = SecureTalk(address, shop.trust)
     yield talk
     talk.close()
 
@@ -86,7 +64,7 @@ def test_clients_get_the_file(shop: Shop, address: Address, tmp_path: Path, clie
 def test_the_standard_client(shop: Shop, address: Address) -> None:
     """Python's ftplib.FTP_TLS: a listing, the size, a part."""
     pieces: list[bytes] = []
-    context = ssl.create_default_context(cafile=str(shop.ca_file))
+    context = shop.trust
     with ftplib.FTP_TLS(timeout=PATIENCE_SECONDS, context=context) as client:
         client.connect("127.0.0.1", address.port)
         client.login()
@@ -109,7 +87,7 @@ def test_commands_right_behind_the_handshake(shop: Shop, address: Address) -> No
     talk = Talk(address, login=False)
     talk("AUTH TLS")
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.create_default_context(cafile=str(shop.ca_file))
+    context = shop.trust
     client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
     while True:
         try:
@@ -137,7 +115,7 @@ def test_plain_text_behind_auth_tls_is_thrown_away(shop: Shop, address: Address)
     talk = Talk(address, login=False)
     talk.sock.sendall(b"AUTH TLS\r\nUSER anonymous\r\nPASS evil\r\n")
     assert talk.reply().startswith("234")
-    context = ssl.create_default_context(cafile=str(shop.ca_file))
+    context = shop.trust
     talk.sock = context.wrap_socket(talk.sock, server_hostname="127.0.0.1")
     talk.file = talk.sock.makefile("rb")
     assert talk("NOOP").startswith("200")  # no reply of an earlier command stands before it
@@ -159,7 +137,7 @@ def test_without_tls_there_is_no_prot(shop: Shop, address: Address) -> None:
 
 def test_the_loan_is_the_transfer(shop: Shop, talk: SecureTalk) -> None:
     """L04.FR.04, row 30: DownloadOngoing while a station downloads; by the time it reads 226, Unpublished."""
-    with talk.begin(shop) as data:
+    with talk.begin(shop.path) as data:
         assert shop.catalogue.withdraw(shop.file.checksum) == (Withdrawal.LENT, None)
         assert read_all(data) == shop.content
     assert talk.reply().startswith("226")
@@ -170,7 +148,7 @@ def test_the_loan_is_the_transfer(shop: Shop, talk: SecureTalk) -> None:
 def test_what_waits_in_our_kernel_is_still_lent(shop: Shop, talk: SecureTalk) -> None:
     """L04.FR.04: a file that fits into our send buffer is lent until the station has taken it."""
     small = shop.publish(os.urandom(300_000))
-    with talk.begin(shop, f"/firmware/{small.checksum}/{small.name}") as data:
+    with talk.begin(f"/firmware/{small.checksum}/{small.name}") as data:
         (loan,) = shop.catalogue.loans()
         until(lambda: loan.sent > 0)
         assert loan.sent < small.size
@@ -182,9 +160,9 @@ def test_what_waits_in_our_kernel_is_still_lent(shop: Shop, talk: SecureTalk) ->
 def test_a_silent_station_is_ended(shop: Shop, how: str) -> None:
     """A station that reads nothing, or never begins its handshake, costs no CPU, and is ended after the timeout."""
     with no_descriptor_lost():
-        talk = SecureTalk(shop.ftps(idle_timeout=1), shop)
+        talk = SecureTalk(shop.ftps(idle_timeout=1), shop.trust)
         if how == "in the middle":
-            data: socket.socket = talk.begin(shop)
+            data: socket.socket = talk.begin(shop.path)
         else:
             data = talk.data(slow=True)
             talk(f"RETR {shop.path}")
@@ -206,22 +184,31 @@ def test_stations_that_vanish_leave_nothing(
     caplog.set_level(logging.WARNING)
     with no_descriptor_lost(), ExitStack() as stack:
         for _ in range(10):
-            talk = SecureTalk(address, shop)
+            talk = SecureTalk(address, shop.trust)
             stack.callback(talk.close)
-            data: socket.socket = talk.begin(shop) if how != "it makes no handshake" else talk.data()
+            data: socket.socket = talk.begin(shop.path) if how != "it makes no handshake" else talk.data()
             if how == "it makes no handshake":
                 talk(f"RETR {shop.path}")
                 data.sendall(b"this is no TLS\r\n")
                 assert talk.reply()[:3] == "522"
-            if how == "it resets":
-                data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            data.close()
+            (reset if how == "it resets" else socket.socket.close)(data)
             if how != "it makes no handshake":
                 assert talk.reply()[:3] == "426"
             assert talk("NOOP").startswith("200")
         shop.until_settled()
     assert shop.results("ftp") == {"complete": 0, "aborted": 10, "idle": 0}
     assert caplog.records == []
+
+
+def test_an_abort_before_the_first_byte(shop: Shop, talk: SecureTalk) -> None:
+    """Row 33: each command gets its reply, RETR the 426, also where the handshake of its data has not begun."""
+    for _ in range(10):
+        with talk.data():
+            assert talk(f"RETR {shop.path}")[:3] in {"125", "150"}
+            assert talk("ABOR").startswith("426")
+            assert talk.reply()[:3] in {"225", "226"}
+        assert talk("NOOP").startswith("200")
+    assert shop.results("ftp") == {"complete": 0, "aborted": 10, "idle": 0}
 
 
 def test_a_renewed_certificate_is_shown(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +219,7 @@ def test_a_renewed_certificate_is_shown(shop: Shop, monkeypatch: pytest.MonkeyPa
 
     def is_shown() -> bool:
         try:
-            SecureTalk(address, shop).close()
+            SecureTalk(address, shop.trust).close()
         except ssl.SSLCertVerificationError:
             return False
         return True
@@ -244,5 +231,4 @@ def test_a_bad_certificate_is_named(shop: Shop, tmp_path: Path) -> None:
     """By the keys of [publish.ftp]."""
     gone = str(tmp_path / "gone.pem")
     with pytest.raises(ConfigurationError, match=r"publish\.ftp\.cert_file"):
-        shop.ftp(certificate=Files("publish.ftp", gone, gone))
-    assert renewal.LOOK_SECONDS > 1
+        shop.ftp(certificate=Files("publish.ftp", gone, gone, shop.metrics))

@@ -10,10 +10,13 @@ from typing import Final
 import pytest
 
 from localctl.errors import ListenError
+from localctl.networks import parse_network
 from localctl.serve import http as serve_http
 from localctl.serve.http import HttpServer
 from localctl.values import Address
-from tests.serve.conftest import NAME, PATIENCE_SECONDS, Shop, no_descriptor_lost, read_all, starved, until
+from tests.actors import wire
+from tests.actors.wire import PATIENCE_SECONDS, read_all
+from tests.serve.conftest import NAME, Shop, no_descriptor_lost, starved, until
 
 WHOLE: Final = {
     "curl": "curl -sS -f -o out URL",
@@ -60,13 +63,10 @@ def run(command: str, web: Shop, address: Address, folder: Path) -> str:
     return done.stdout
 
 
-def ask(web: Shop, address: Address, head: str) -> tuple[str, dict[str, str], bytes]:
-    """Send ``head`` over a raw socket and read until the server closes: status line, headers, body."""
+def ask(web: Shop, address: Address, request: str) -> tuple[str, dict[str, str], bytes]:
+    """Send ``request`` over a raw socket and read until the server closes: status line, headers, body."""
     with web.dial(address) as sock:
-        sock.sendall(head.replace("\n", "\r\n").encode("latin-1"))
-        first, _, body = read_all(sock).partition(b"\r\n\r\n")
-    status, *lines = first.decode().split("\r\n")
-    return status, dict(line.split(": ", 1) for line in lines), body
+        return wire.ask(sock, request)
 
 
 @pytest.mark.parametrize(("web", "client"), speaking(WHOLE), indirect=["web"])
@@ -248,6 +248,20 @@ def test_what_is_no_http_is_400_without_a_traceback(web: Shop, junk: str, caplog
     assert status.split()[1] in {"400", "404"}
     assert (headers["Content-Length"], body) == ("0", b"")
     assert [record for record in caplog.records if record.levelno > logging.DEBUG or record.exc_info] == []
+
+
+@pytest.mark.parametrize(("near", "far"), [("::1", "127.0.0.1"), ("127.0.0.1", "::1")])
+def test_who_is_in_no_network_gets_403(web: Shop, near: str, far: str) -> None:
+    """An empty 403 and the connection closed, whatever is asked for; nothing is lent; the others are served."""
+    web.catalogue.networks = (parse_network(near),)
+    port = web.http(host="::")[1].port
+    for method, target in (("GET", web.path), ("HEAD", web.path), ("POST", web.path), ("GET", "/")):
+        status, headers, body = ask(web, Address(far, port), f"{method} {target} HTTP/1.1\nHost: x\n\n")
+        assert (status, headers["Content-Length"], body) == ("HTTP/1.1 403 Forbidden", "0", b"")
+        assert headers["Connection"] == "close"
+    assert web.count("firmware_refused_total", protocol=web.scheme, reason="network") == 4
+    assert sum(web.results(web.scheme).values()) == 0
+    assert ask(web, Address(near, port), f"GET {web.path} HTTP/1.0\n\n")[2] == web.content
 
 
 def test_refuse_lets_what_runs_go_on(web: Shop) -> None:

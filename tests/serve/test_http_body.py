@@ -1,15 +1,19 @@
+import errno
 import logging
 import os
 import socket
 import struct
 import time
+from asyncio.trsock import TransportSocket
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
-from tests.serve.conftest import Shop, no_descriptor_lost, read_all, until
+from tests.actors.wire import read_all
+from tests.serve.conftest import Shop, no_descriptor_lost, until
 
 
 def begin(web: Shop, address: Address, extra: str = "", path: str | None = None) -> socket.socket:
@@ -174,6 +178,25 @@ def test_a_disk_that_fails_under_way_ends_the_connection(web: Shop, caplog: pyte
     assert web.results(web.scheme) == {"complete": 0, "aborted": 1, "idle": 0}
     assert web.count("storage_errors_total", operation="read") == 1
     assert [(record.levelname, record.exc_info) for record in caplog.records] == [("ERROR", None)]
+
+
+def test_no_descriptor_left_ends_the_connection(
+    shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 40: gone between the file and the socket's duplicate; the disk is not blamed, and nothing stays."""
+
+    def dup(_: object) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    _, address = shop.http()
+    with no_descriptor_lost(), shop.dial(address) as station:
+        monkeypatch.setattr(TransportSocket, "dup", dup)
+        station.sendall(f"GET {shop.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert len(read_all(station)) < shop.file.size
+    shop.until_settled()
+    assert shop.results(shop.scheme) == {"complete": 0, "aborted": 1, "idle": 0}
+    assert shop.count("storage_errors_total", operation="read") == 0
+    assert caplog.records == []
 
 
 def test_a_withdrawn_file_is_sent_to_its_end(web: Shop) -> None:

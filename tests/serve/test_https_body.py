@@ -11,11 +11,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+import trustme
 
+from localctl import renewal
+from localctl.serve.http import HttpServer
 from localctl.serve.https_body import PIECE
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
-from tests.serve.conftest import Shop, no_descriptor_lost, read_all, slow_socket, until
+from tests.actors.wire import PATIENCE_SECONDS, read_all, slow_socket
+from tests.serve.conftest import Shop, no_descriptor_lost, until
 
 CROWD = 100
 
@@ -25,6 +29,18 @@ def shop(shop: Shop) -> Shop:
     """A shop whose web server speaks HTTPS."""
     shop.scheme = "https"
     return shop
+
+
+@pytest.fixture
+def serving(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[HttpServer, Address]:
+    """An HTTPS server that looks often."""
+    monkeypatch.setattr(renewal, "LOOK_SECONDS", 0.02)
+    return shop.http()
+
+
+def shown(address: Address) -> str:
+    """The certificate that a new connection is shown."""
+    return ssl.get_server_certificate((address.host, address.port), timeout=PATIENCE_SECONDS)
 
 
 def begin(shop: Shop, address: Address) -> ssl.SSLSocket:
@@ -85,7 +101,7 @@ def test_a_crowd_that_stalls_costs_nothing(shop: Shop, how: str) -> None:
         before = time.process_time()
         if how == "they shut their side":
             for station in stations:
-                with suppress(OSError):  # it was ended already
+                with suppress(OSError):  # on a busy machine the first of them have been ended by now
                     socket.socket.shutdown(station, socket.SHUT_WR)
         shop.until_settled()
         assert time.process_time() - before < 1
@@ -147,6 +163,38 @@ def test_what_is_lent_cannot_be_withdrawn(shop: Shop) -> None:
             left -= len(station.recv(2**16))
         shop.until_settled()
         assert shop.catalogue.withdraw(shop.file.checksum)[0] is Withdrawal.WITHDRAWN
+
+
+def test_new_connections_get_the_new_one(shop: Shop, serving: tuple[HttpServer, Address]) -> None:
+    """A transfer under way goes on under the old certificate; who comes then sees the new one."""
+    address = serving[1]
+    before = shown(address)
+    with shop.dial(address, slow=True) as running:
+        running.sendall(f"GET {shop.path} HTTP/1.0\r\n\r\n".encode())
+        shop.until_running(1)
+        shop.issue()
+        until(lambda: shown(address) != before)
+        with shop.dial(address) as fresh:  # it trusts the new authority only
+            fresh.sendall(f"GET {shop.path} HTTP/1.0\r\nRange: bytes=0-9\r\n\r\n".encode())
+            assert read_all(fresh).endswith(shop.content[:10])
+        assert read_all(running).endswith(shop.content)
+
+
+def test_a_broken_pair_keeps_the_old_one(
+    shop: Shop, serving: tuple[HttpServer, Address], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key of another certificate: a warning, and everything is served as before."""
+    caplog.set_level(logging.WARNING)
+    address = serving[1]
+    before = shown(address)
+    other = trustme.CA().issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
+    other.private_key_pem.write_to_path(str(shop.key_file))
+    until(lambda: "publish.https.key_file" in caplog.text)
+    assert shown(address) == before
+    with shop.dial(address) as station:
+        station.sendall(f"GET {shop.path} HTTP/1.0\r\n\r\n".encode())
+        assert read_all(station).endswith(shop.content)
+    assert len(caplog.records) == 1
 
 
 def _until_closed(sock: socket.socket) -> bytes:

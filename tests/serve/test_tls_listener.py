@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from localctl.serve import tls_listener
-from localctl.serve.starvation import Starvation
 from localctl.serve.tls_listener import TlsListener
+from localctl.starvation import Starvation
 
 
 class Echo(asyncio.Protocol):
@@ -52,7 +52,7 @@ async def shop() -> AsyncIterator[Shop]:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with socket.create_server(("127.0.0.1", 0), backlog=128) as sock:
-        listener = TlsListener(sock, server, Echo, Starvation("publish.https.listen"))
+        listener = TlsListener(sock, server, Echo, Starvation(), "publish.https.listen")
         listener.open()
         yield Shop(listener, sock.getsockname()[1], trust)
         listener.close()

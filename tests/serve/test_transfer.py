@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from localctl.errors import NotPublished, TransfersExhausted
+from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
+from localctl.networks import parse_network
 from localctl.serve import tcp, transfer
 from localctl.serve.transfer import Lending, Transfer
 from localctl.store.catalogue import Withdrawal
@@ -55,7 +56,7 @@ def begin(lending: Lending, shop: Shop, peer: str = PEER) -> Transfer:
 
 
 def refusals(shop: Shop) -> dict[str, int]:
-    reasons = ("not_found", "busy", "busy_address", "stopping")
+    reasons = ("not_found", "busy", "busy_address", "network", "stopping")
     counts = {each: shop.count("firmware_refused_total", protocol="http", reason=each) for each in reasons}
     return {reason: count for reason, count in counts.items() if count}
 
@@ -97,6 +98,24 @@ def test_too_many_transfers_are_told_apart(shop: Shop, lending: Lending) -> None
     with pytest.raises(TransfersExhausted):
         begin(lending, shop, "192.0.2.9")
     assert refusals(shop) == {"busy": 1, "busy_address": 1}
+
+
+def test_who_is_in_no_network_is_not_admitted(
+    shop: Shop, lending: Lending, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each refusal is counted, and one a minute is a warning that names the key; without networks all are admitted."""
+    lending.admit("203.0.113.9")
+    shop.catalogue.networks = (parse_network("192.0.2.0/24"),)
+    lending.admit(PEER)
+    lending.admit(f"::ffff:{PEER}")
+    for second in range(0, 120, 10):
+        clock.seconds = float(second)
+        with pytest.raises(NotAdmitted):
+            lending.admit("::ffff:203.0.113.9")
+    assert refusals(shop) == {"network": 12}
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "http: 203.0.113.9 is served nothing: it is in none of publish.allowed_networks")
+    ] * 2
 
 
 def test_nothing_new_is_lent_while_stopping(shop: Shop, lending: Lending) -> None:
