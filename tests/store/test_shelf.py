@@ -290,7 +290,7 @@ HALVES = {
     "renamed, its verification not recorded": Half(_named, publication(state=State.DOWNLOADING)),
     "renamed, by nobody": Half(_named),
     "an empty folder of nothing": Half(lambda files: files.published(CHECKSUM, "x").parent.mkdir()),
-    "recorded and whole": Half(_named, record=file_record(), lent=True, on_disk=WHOLE),
+    "recorded and whole": Half(_named, record=file_record(request_id=1), lent=True, on_disk=WHOLE),
     "recorded, missing": Half(lambda _: None, record=file_record(), damaged=True),
     "recorded, folder empty": Half(
         lambda files: files.published(CHECKSUM, "x").parent.mkdir(), record=file_record(), damaged=True
@@ -327,7 +327,7 @@ async def test_a_start_sets_half_done_work_right(half: Half, tmp_path: Path) -> 
             under_way = half.publication is not None and half.publication.state not in ENDED
             snapshot = await store.database.load()
             assert len(snapshot.publications) == under_way
-            assert snapshot.files == (() if not half.lent else (file_record(),))
+            assert snapshot.files == ((half.record,) if half.lent else ())
             assert store.value("firmware_integrity_failures_total") == (half.damaged and turn == 0)
             assert store.value("firmware_published_files") == half.lent
     for victim in ("victim", "victims/fw.bin"):
