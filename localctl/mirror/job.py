@@ -48,7 +48,7 @@ class Workshop:
     """What every job works with.
 
     ``uris`` turns a checksum and a name into one URI a listener (L03.FR.04); ``notify`` hands notifications that are
-    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1.
+    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1; ``failed`` is told each failure of the disk.
     """
 
     database: Database
@@ -61,6 +61,7 @@ class Workshop:
     notify: Callable[[Iterable[Notification]], None]
     now: Callable[[], float]
     random: Callable[[], float]
+    failed: Callable[[StorageError], None]
 
 
 class Job:
@@ -277,7 +278,7 @@ class Job:
 
     def _count(self, fault: Exception) -> None:
         if isinstance(fault, StorageError):
-            self._metrics.storage_errors.labels(fault.operation).inc()
+            self._shop.failed(fault)
 
     def _report(self, due: Sequence[Notification]) -> None:
         for each in due:
