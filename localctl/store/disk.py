@@ -35,8 +35,8 @@ class Disk:
         self._metrics.storage_errors.labels(fault.operation).inc()
         if words := trouble(fault):
             if not self._trouble:
+                self._trouble = words
                 log.error("not ready: %s", words)
-            self._trouble = words
             self._told.set()
 
     async def watch(self) -> None:
@@ -69,8 +69,7 @@ class Disk:
             self._metrics.storage_size.set(size)
             await asyncio.to_thread(self._files.require_writable)
         except StorageError as fault:
-            self.failed(fault)
-            return not trouble(fault)
+            return self._judge(fault)
         return True
 
     async def _try(self) -> bool:
@@ -78,6 +77,11 @@ class Disk:
         try:
             await asyncio.to_thread(self._files.probe)
         except StorageError as fault:
-            self.failed(fault)
-            return not trouble(fault)
+            return self._judge(fault)
         return True
+
+    def _judge(self, fault: StorageError) -> bool:
+        """Whether the disk is well for all that; if not, this knows better what is wrong than whoever met it first."""
+        self.failed(fault)
+        self._trouble = trouble(fault) or self._trouble
+        return not trouble(fault)
