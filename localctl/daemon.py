@@ -157,7 +157,9 @@ class Daemon:
         async def withdraw(checksum: str) -> str:
             return (await publisher.withdraw(checksum)).value
 
-        handlers = Handlers(uplink.session, publisher.accept, withdraw, uplink.trigger, uplink.boot_again, self._disk.failed)
+        handlers = Handlers(
+            uplink.session, publisher.accept, withdraw, uplink.trigger, uplink.boot_again, self._disk.failed
+        )
         tasks.create_task(rooms.pulses[0].run(), name="pulse")
         tasks.create_task(uplink.run(handlers), name="uplink")
         tasks.create_task(self._disk.watch(), name="disk")

@@ -155,6 +155,7 @@ class ByHand:
             self.shop.failed(fault)
             log.error("a file that is not needed any more stays on the disk until the next start: %s", fault)
 
+
 class Fetching:
     """One download for somebody who waits for it; by the configuration's rules, and with its retries."""
 

@@ -48,7 +48,7 @@ class Workshop:
     """What every job works with.
 
     ``uris`` turns a checksum and a name into one URI a listener (L03.FR.04); ``notify`` hands notifications that are
-    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1; ``failed`` is told each failure of the disk.
+    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1; ``failed`` is told what the disk failed.
     """
 
     database: Database

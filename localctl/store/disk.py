@@ -1,7 +1,8 @@
 """The disk below the state directory: its space, and whether it takes what is written. Edge: it looks and tries.
 
-Every failure of the disk is told here once, where it is dealt with: it is counted, and ``trouble`` says what it means. A disk that is well is looked at and never written to: an SD card wears. One in trouble is tried, with a small
-file, until that lasts; until then we are not ready.
+Every failure of the disk is told here once, where it is dealt with: it is counted, and ``trouble`` says what it means.
+A disk that is well is looked at and never written to: an SD card wears. One in trouble is tried, with a small file,
+until that lasts; until then we are not ready.
 """
 
 import asyncio

@@ -32,7 +32,12 @@ class Shelf:
     """
 
     def __init__(
-        self, database: Database, files: FirmwareFiles, catalogue: Catalogue, executor: Executor, metrics: Metrics,
+        self,
+        database: Database,
+        files: FirmwareFiles,
+        catalogue: Catalogue,
+        executor: Executor,
+        metrics: Metrics,
         failed: Callable[[StorageError], None],
     ) -> None:
         self._database = database

@@ -18,7 +18,7 @@ _HOLD: Final = "&& echo mounted && exec sleep infinity"
 
 
 class Volume:
-    """A tmpfs of ``size`` bytes at ``folder``, for as long as its ``async with`` lasts. Skips where none can be made."""
+    """A tmpfs of ``size`` bytes at ``folder``, while its ``async with`` lasts. Skips where none can be made."""
 
     enter: tuple[str, ...] = ("--user", "--preserve-credentials", "--mount")
     own: tuple[str, ...] = _OWN
@@ -84,5 +84,6 @@ class Breakable(Volume):
     def mend(self) -> None:
         """What a reboot does. Nobody may be using it."""
         self.run("umount", str(self.folder))
-        self.run("sh", "-c", 'fsck.ext4 -p "$1" || test $? = 1', "sh", f"{self.folder}.img")  # 1: it has mended something
+        mended = 1  # fsck's exit status
+        self.run("sh", "-c", f'fsck.ext4 -p "$1" || test $? = {mended}', "sh", f"{self.folder}.img")
         self.run("mount", "-o", "loop,errors=remount-ro", f"{self.folder}.img", str(self.folder))

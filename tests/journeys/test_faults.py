@@ -135,7 +135,7 @@ async def test_row_7_what_cannot_be_fetched_again(open_site: OpenSite) -> None:
 
 
 async def test_row_7_the_check_at_the_start_takes_its_time(open_site: OpenSite) -> None:
-    """Row 7: it does not delay being ready, and reads no more than integrity_rate; it finds the last byte all the same."""
+    """Row 7: it does not delay being ready, and reads no faster than integrity_rate; it finds even the last byte."""
     size, rate = 2 * 2**20, 512 * 2**10
     site = await open_site(overrides={"firmware": {"integrity_rate": rate}})
     file = firmware(size)

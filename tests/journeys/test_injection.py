@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -84,39 +84,37 @@ FAILURES = ("ENOSPC", "EIO", "EROFS")  # row 5, row 6, row 6
 
 
 class Turns:
-    """Each call of a spot in turn until there is none; a sample of these is every ``step``-th of the database's, and no
-    more than three.
+    """Each call of a spot in turn, until there is none: its number. A sample of them is three at most, and of the
+    database's every ``step``-th, from a random one on.
     """
 
     def __init__(self, where: Where, rounds: Rounds, step: int) -> None:
         self.runs = 0
-        self._many = where is database
-        self._step = rounds(step, 1) if self._many else 1
-        self._tries = rounds(1, 60)
+        self._step = rounds(step, 1) if where is database else 1
         self._most = rounds(3, OVER)
-        self._over = False
+        self._tries = rounds(1, 60)
+        self._calls = 0
 
     def __iter__(self) -> Iterator[int]:
-        """The next ``nth``; the same again where another thread's call came before it."""
-        nth, left = 1 + random.randrange(self._step), self._tries
-        while not self._over and self.runs < self._most:
-            assert nth < OVER
+        """The next number; the same again where the call so numbered was not the first, second… of its thread."""
+        number, left = 1 + random.randrange(self._step), self._tries
+        while self.runs < self._most and left:
             before = self.runs
-            yield nth
+            yield number
             if self.runs > before:
-                nth, left = nth + self._step, self._tries
+                number, left = number + self._step, self._tries
+            elif self._calls < number:
+                break
             else:
                 left -= 1
-                self._over = self._over or not left
+        assert self.runs or self._step > 1, "nothing was hit"
+        assert left or self._tries == 1, f"call {number} could not be hit"
+        assert self.runs < OVER
 
-    def hit(self) -> None:
-        """It befell the call."""
-        self.runs += 1
-
-    def missed(self, nth: int, calls: int) -> None:
-        """It befell none; ``calls`` there were."""
-        self._over = calls < nth
-        assert self.runs or self._many, "nothing was hit"
+    def note(self, *, hit: bool, calls: int) -> None:
+        """Whether it befell a call, and of how many."""
+        self.runs += hit
+        self._calls = calls
 
 
 async def _ask(site: Site, file: Firmware, request_id: int, checksum: str = "") -> object:
@@ -150,7 +148,7 @@ async def _gone_or(site: Site, done: Callable[[], object]) -> bool:
 
 
 async def _settled(site: Site) -> None:
-    """Wait until the last notification is settled: only then another message has its turn. Or until the daemon's end."""
+    """Wait until the last notification is settled, for only then another message has its turn; or for the end."""
     before = len(site.csms.received(LC, "Heartbeat"))
     await site.csms.call(LC, "TriggerMessage", {"requestedMessage": "Heartbeat"})
     await _look_until(lambda: not site.daemon.running or len(site.csms.received(LC, "Heartbeat")) > before)
@@ -179,13 +177,11 @@ async def test_rows_1_to_3_killed_at_each_call_of_a_publication(
             asking = asyncio.get_running_loop().create_task(_ask(calm, file, request_id))
             killed = await _gone_or(calm, partial(_ended, calm, request_id))
         await _seen_out(asking)
+        turns.note(hit=killed, calls=injection.calls())
         if killed:
-            turns.hit()
             await _again(calm)
             if not calm.statuses(request_id):  # it may have died before it had taken the request in
                 await _ask(calm, file, request_id)
-        else:
-            turns.missed(nth, injection.calls())
         await calm.csms.wait_status(request_id, "Published")
         assert FINAL & set(calm.statuses(request_id)) == {"Published"}
         assert await _served(calm, file) == (200, file.body)
@@ -218,10 +214,7 @@ async def test_row_4_killed_at_each_call_of_a_withdrawal(
         asking.cancel()
         await _again(calm)
         await _agree(calm, file, gone=answered)
-        if killed:
-            turns.hit()
-        else:
-            turns.missed(nth, injection.calls())
+        turns.note(hit=killed, calls=injection.calls())
     record_property("runs", turns.runs)
 
 
@@ -264,11 +257,8 @@ async def test_rows_5_and_6_failed_at_each_call_of_a_publication(
             await _look_until(lambda: not list((calm.daemon.state_dir / "partial").iterdir()))  # after its last word
             if "Published" in told:
                 assert await calm.withdrawn(file.checksum) == "Unpublished"
-            if injection.hit():
-                turns.hit()
-            else:
-                assert told == {"Published"}
-                turns.missed(nth, injection.calls())
+            assert injection.hit() or told == {"Published"}
+            turns.note(hit=injection.hit(), calls=injection.calls())
         runs += turns.runs
     record_property("runs", runs)
 
@@ -277,8 +267,8 @@ async def test_rows_5_and_6_failed_at_each_call_of_a_publication(
 async def test_rows_5_and_6_failed_at_each_call_of_a_withdrawal(
     where: Where, calm: Site, rounds: Rounds, record_property: Record
 ) -> None:
-    """Rows 5 and 6, L04.FR.02: from that call on all fail. Unpublished is said only of what is gone and stays gone; else
-    InternalError, and after a restart the file is whole or gone, and can be withdrawn.
+    """Rows 5 and 6, L04.FR.02: from that call on all fail. Unpublished is said only of what is gone and stays gone,
+    else InternalError; then the file is whole or gone after a restart, and can be withdrawn.
     """
     ids, runs = count(1), 0
     for failure in random.sample(FAILURES, rounds(1, len(FAILURES))):
@@ -297,11 +287,8 @@ async def test_rows_5_and_6_failed_at_each_call_of_a_withdrawal(
             assert served == (404, b"") if gone else served in {(404, b""), (200, file.body)}
             await _again(calm)
             await _agree(calm, file, gone=gone)
-            if injection.hit():
-                turns.hit()
-            else:
-                assert gone
-                turns.missed(nth, injection.calls())
+            assert injection.hit() or gone
+            turns.note(hit=injection.hit(), calls=injection.calls())
         runs += turns.runs
     record_property("runs", runs)
 
@@ -366,18 +353,17 @@ async def test_rows_3_5_and_6_an_answer_that_cannot_be_settled(
             told = calm.statuses(request_id)
             assert told[:4] == ["Downloading", "Downloaded", "ChecksumVerified", "Published"]
             assert told[4:] in ([], ["Published"])
-        if hit:
-            turns.hit()
-        else:
-            assert told[4:] == []
-            turns.missed(nth, injection.calls())
+        assert hit or len(told) == 4
+        turns.note(hit=hit, calls=injection.calls())
     record_property("runs", turns.runs)
 
 
 async def test_no_call_is_left_out(calm: Site, tmp_path: Path) -> None:
-    """Rows 1 to 6: whatever a publication, a withdrawal and a publication that fails do to the disk, has its spot above."""
+    """Rows 1 to 6: all that a publication, a withdrawal and a failed publication do to the disk has its spot above."""
     file, wrong = firmware(100_000, 1), firmware(100_000, 2)
-    writing = "openat,/^mkdir,/^rename,/^unlink,rmdir,/^ftruncate,/^fallocate,/^pwrite,/^writev?$,fsync,fdatasync,/^link"
+    writing = (
+        "openat,/^mkdir,/^rename,/^unlink,rmdir,/^ftruncate,/^fallocate,/^pwrite,/^writev?$,fsync,fdatasync,/^link"
+    )
     async with traced(calm.daemon.pid, writing, tmp_path / "trace") as told:
         await _ask(calm, file, 1)
         await calm.csms.wait_status(1, "Published")
@@ -391,4 +377,13 @@ async def test_no_call_is_left_out(calm: Site, tmp_path: Path) -> None:
     done = {(call, path) for call, path in told() if path.startswith(str(calm.daemon.state_dir))}
     reading = {("openat", path) for call, path in done if ("openat", path) not in known}  # of folders, to be fsynced
     assert done - known - reading == set()
-    assert {call for call, _ in done} >= {"write", "fsync", "rename", "mkdir", "unlink", "rmdir", "pwrite64", "fdatasync"}
+    assert {call for call, _ in done} >= {
+        "write",
+        "fsync",
+        "rename",
+        "mkdir",
+        "unlink",
+        "rmdir",
+        "pwrite64",
+        "fdatasync",
+    }

@@ -77,7 +77,9 @@ async def test_row_1_killed_in_mid_download(etag: str, tmp_path: Path) -> None:
     async with Csms() as csms, Origin() as origin, Daemon(tmp_path, csms.url) as daemon:
         await daemon.ready()
         await csms.controller()
-        location = origin.script("/fw.bin", Reply(file.body, etag=etag, stall_after=36 * 2**20), Reply(file.body, etag=etag))
+        location = origin.script(
+            "/fw.bin", Reply(file.body, etag=etag, stall_after=36 * 2**20), Reply(file.body, etag=etag)
+        )
         request = {"requestId": 1, "location": location, "checksum": file.checksum, "retries": 0}
         assert await csms.call(LC, "PublishFirmware", request) == {"status": "Accepted"}
         await _resumable(daemon)
@@ -110,7 +112,9 @@ async def _resumable(daemon: Daemon) -> None:
 
 
 Place = Callable[[Path, str], Path]
-MOMENTS: dict[str, tuple[str, Place, Place]] = {  # a call before which it is killed, and where the verified file is then
+MOMENTS: dict[
+    str, tuple[str, Place, Place]
+] = {  # a call before which it is killed, and where the verified file is then
     "before the rename": ("rename", lambda state, _: state / "partial" / "1", lambda state, _: state / "partial" / "1"),
     "after the rename": (
         "fsync",

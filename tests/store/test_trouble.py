@@ -17,7 +17,10 @@ def failed(operation: str, number: int) -> StorageError:
 @pytest.mark.parametrize("operation", ["write", "fsync", "rename", "unlink", "commit"])
 def test_a_disk_that_takes_no_writes(operation: str) -> None:
     """Row 6: read-only or failing, with what to do and what it was."""
-    for number, words in ((errno.EROFS, "the disk has turned read-only: "), (errno.EIO, "the disk does not take what ")):
+    for number, words in (
+        (errno.EROFS, "the disk has turned read-only: "),
+        (errno.EIO, "the disk does not take what "),
+    ):
         told = trouble(failed(operation, number))
         assert told.startswith(words)
         assert "check or replace it" in told

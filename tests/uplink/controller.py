@@ -128,7 +128,9 @@ async def controller(
     times = Clock(lambda: 1e9, clock, lambda: 0.5, new_id)
     uplink = Uplink(dials, who, dials.settings, outbox, settling, metrics, times)
     room = mirror or Mirror()
-    handlers = Handlers(uplink.session, room.publish, room.withdraw, uplink.trigger, uplink.boot_again, room.failures.append)
+    handlers = Handlers(
+        uplink.session, room.publish, room.withdraw, uplink.trigger, uplink.boot_again, room.failures.append
+    )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(uplink.run(handlers), name="uplink")
         try:
