@@ -38,10 +38,11 @@ from localctl.pulse import Pulse
 from localctl.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
+from localctl.store.disk import Disk
 from localctl.store.files import FirmwareFiles
 from localctl.store.inspector import Inspector
 from localctl.store.rebuild import open_or_rebuild
-from localctl.store.records import FileRecord, Snapshot
+from localctl.store.records import FileRecord, Notification, Snapshot
 from localctl.store.shelf import Shelf
 from localctl.systemd import Notifier
 from localctl.tls import client_context
@@ -53,7 +54,6 @@ from localctl.uplink.outbox import Outbox
 log = logging.getLogger("localctl.daemon")
 
 GRACE_SECONDS: Final = 20.0  # what transfers under way get at a stop
-SPACE_SECONDS: Final = 30.0
 DATABASE: Final = "localctl.db"
 VERSION: Final = version("localctl")
 SOFTWARE: Final = f"localctl/{VERSION}"
@@ -87,7 +87,7 @@ class Daemon:
         self._listeners = Listeners(config, self._catalogue, self._csms_tls, metrics)
         self._notifier = Notifier()
         self._stop = asyncio.Event()
-        self._disk = {"free": 0, "size": 0}
+        self._disk = Disk(self._files, metrics)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises LocalctlError where it cannot start."""
@@ -104,7 +104,7 @@ class Daemon:
             database = await open_or_rebuild(self._state_dir / DATABASE, self._files, threads, time.time)
             stack.push_async_callback(database.close)
             snapshot = await database.load()
-            shelf = Shelf(database, self._files, self._catalogue, threads, self._metrics)
+            shelf = Shelf(database, self._files, self._catalogue, threads, self._metrics, self._disk.failed)
             damaged = await shelf.recover(snapshot)
             await self._live(stack, Storage(database, shelf, threads, damaged), snapshot)
         log.info("stopped")
@@ -161,10 +161,12 @@ class Daemon:
         async def withdraw(checksum: str) -> str:
             return (await publisher.withdraw(checksum)).value
 
-        handlers = Handlers(uplink.session, publisher.accept, withdraw, uplink.trigger, uplink.boot_again)
+        handlers = Handlers(
+            uplink.session, publisher.accept, withdraw, uplink.trigger, uplink.boot_again, self._disk.failed
+        )
         tasks.create_task(rooms.pulses[0].run(), name="pulse")
         tasks.create_task(uplink.run(handlers), name="uplink")
-        tasks.create_task(self._watch_space(), name="space")
+        tasks.create_task(self._disk.watch(), name="disk")
         if self._csms_certificate:
             tasks.create_task(self._csms_certificate.watch(), name="certificate")
         if self._notifier.watchdog_interval:
@@ -185,7 +187,15 @@ class Daemon:
         csms, controller = self._config.csms, self._config.controller
         dialler = Dialler(controller.identity, csms, self._csms_tls, SOFTWARE, time.time)
         clock = Clock(time.time, time.monotonic, random.random, lambda: str(uuid.uuid4()))
-        return Uplink(dialler, controller, csms, outbox, storage.database.settle, self._metrics, clock)
+
+        async def settle(answered: Notification) -> None:
+            try:
+                await storage.database.settle(answered)
+            except StorageError as fault:
+                self._disk.failed(fault)
+                raise
+
+        return Uplink(dialler, controller, csms, outbox, settle, self._metrics, clock)
 
     def _workshop(self, storage: Storage, origin: Origins, uplink: Uplink) -> Workshop:
         firmware = self._config.firmware
@@ -201,6 +211,7 @@ class Daemon:
             uplink.notify,
             time.time,
             random.random,
+            self._disk.failed,
         )
 
     def _rooms(self, uplink: Uplink, outbox: Outbox, publisher: Publisher) -> Rooms:
@@ -220,18 +231,6 @@ class Daemon:
 
     def _views(self, rooms: Rooms) -> Views:
         return Views(rooms.unhealthy, rooms.unready, rooms.document, rooms.publisher.count, self._metrics.registry)
-
-    async def _watch_space(self) -> None:
-        while True:
-            try:
-                free, size = await asyncio.to_thread(self._files.space)
-            except StorageError as fault:
-                self._metrics.storage_errors.labels(fault.operation).inc()
-            else:
-                self._disk.update(free=free, size=size)
-                self._metrics.storage_free.set(free)
-                self._metrics.storage_size.set(size)
-            await asyncio.sleep(SPACE_SECONDS)
 
     async def _watch_database(self, database: Database) -> None:
         """Raise DatabaseDamaged once it is: the next start makes it anew."""

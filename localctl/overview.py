@@ -10,6 +10,7 @@ from localctl.mirror.publisher import Publisher
 from localctl.pulse import Pulse
 from localctl.relay.door import Door
 from localctl.store.catalogue import Catalogue, PublishedFile
+from localctl.store.disk import Disk
 from localctl.uplink.connection import Uplink
 from localctl.uplink.outbox import Outbox
 
@@ -29,7 +30,7 @@ class Rooms:
     catalogue: Catalogue
     pulses: Sequence[Pulse]
     listeners: Mapping[str, str]
-    disk: Mapping[str, int]
+    disk: Disk
     uris: Callable[[str, str], tuple[str, ...]]
 
     def unhealthy(self) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ class Rooms:
         elif not self.uplink.session.is_accepted:
             said = self.uplink.session.registration or "nothing yet"
             reasons.append(f"the CSMS has not accepted our BootNotification: it answered {said}")
-        return tuple(reasons)
+        return (*reasons, *self.disk.troubles())
 
     def document(self) -> dict[str, Any]:
         """``/api/status``: all of it, as JSON takes it. Times are Unix seconds, sizes bytes."""
@@ -63,7 +64,7 @@ class Rooms:
             "firmware": [self._published(file) for file in self.catalogue.files()]
             + [_under_way(job) for job in self.publisher.jobs()],
             "transfers": self._transfers(),
-            "disk": dict(self.disk),
+            "disk": dict(self.disk.space),
             "listeners": dict(self.listeners),
             "loops": {pulse.loop: _lag(pulse) for pulse in self.pulses},
         }

@@ -27,6 +27,8 @@ openssl:openssl                 certificates
 ip:iproute2                     a machine of one interface, or none, to find the LAN address of
 strace:strace                   kills and disk errors at chosen system calls
 promtool:prometheus:prometheus  reads our metrics as Prometheus does
+mkfs.ext4:e2fsprogs             a file system that Linux shuts for writing after an error
+faketime:faketime               a clock at 1970, and one that jumps by years
 systemd-analyze:systemd         reads our unit file as systemd does
 EOF
 )

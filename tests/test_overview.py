@@ -64,7 +64,7 @@ def test_a_loop_that_hangs() -> None:
     now = [100.0]
     pulses = [Pulse(loop, Metrics(CollectorRegistry(), "0"), lambda: now[0]) for loop in ("main", "ftp")]
     nobody: Any = SimpleNamespace()
-    rooms = Rooms(nobody, "0", nobody, nobody, None, nobody, nobody, pulses, {}, {}, lambda *_: ())
+    rooms = Rooms(nobody, "0", nobody, nobody, None, nobody, nobody, pulses, {}, nobody, lambda *_: ())
     assert rooms.unhealthy() == ()
     now[0] += SILENT_SECONDS + 1
     pulses[0].beat()

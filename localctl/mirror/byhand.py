@@ -57,7 +57,7 @@ class ByHand:
                 raise ByHandRefused(f"{digests.size} of {size} bytes came")
             return await self.place(draft, digests)
         except StorageError as fault:
-            self.count(fault)
+            self.shop.failed(fault)
             raise
         finally:
             await self.discard(draft)
@@ -68,7 +68,11 @@ class ByHand:
 
     async def withdraw(self, checksum: str) -> str:
         """Withdraw what is published under ``checksum``; the status of an UnpublishFirmware. Raises StorageError."""
-        verdict = await self._publisher.take_away(checksum.lower())
+        try:
+            verdict = await self._publisher.take_away(checksum.lower())
+        except StorageError as fault:
+            self.shop.failed(fault)
+            raise
         log.info("unpublish %s by hand: %s", checksum.lower(), verdict.value)
         return verdict.value
 
@@ -147,12 +151,8 @@ class ByHand:
         try:
             await run(executor, self._files.discard, draft.id)
         except StorageError as fault:
-            self.count(fault)
+            self.shop.failed(fault)
             log.error("a file that is not needed any more stays on the disk until the next start: %s", fault)
-
-    def count(self, fault: StorageError) -> None:
-        """A failure of the disk goes into the metrics."""
-        self.shop.downloading.metrics.storage_errors.labels(fault.operation).inc()
 
 
 class Fetching:
@@ -191,7 +191,7 @@ class Fetching:
             self._told = {"state": "publishing"}
             return await self._hand.place(self._draft, digests)
         except StorageError as fault:
-            self._hand.count(fault)
+            self._shop.failed(fault)
             raise
         finally:
             await self._hand.discard(self._draft)

@@ -240,7 +240,7 @@ class Job:
 
     def _count(self, fault: Exception) -> None:
         if isinstance(fault, StorageError):
-            self._metrics.storage_errors.labels(fault.operation).inc()
+            self._shop.failed(fault)
 
     def _report(self, due: Sequence[Notification]) -> None:
         for each in due:

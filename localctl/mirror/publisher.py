@@ -84,7 +84,7 @@ class Publisher:
                 if record is not None and self._shop.catalogue.find(checksum) is None:
                     await self._replace(record)
         except StorageError as fault:
-            self._metrics.storage_errors.labels(fault.operation).inc()
+            self._shop.failed(fault)
             log.error("%s was damaged, and is not fetched again before the next start: %s", checksum, fault)
 
     async def _replace(self, record: FileRecord) -> None:

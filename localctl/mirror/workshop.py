@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from localctl.errors import StorageError
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.locations import Locations
@@ -18,7 +19,7 @@ class Workshop:
     """One for all publications.
 
     ``uris`` turns a checksum and a name into one URI a listener (L03.FR.04); ``notify`` hands notifications that are
-    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1.
+    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1; ``failed`` is told what the disk failed.
     """
 
     database: Database
@@ -31,4 +32,5 @@ class Workshop:
     notify: Callable[[Iterable[Notification]], None]
     now: Callable[[], float]
     random: Callable[[], float]
+    failed: Callable[[StorageError], None]
     locations: Locations = field(default_factory=Locations)

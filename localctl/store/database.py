@@ -31,7 +31,7 @@ from localctl.store.records import (
     State,
 )
 from localctl.store.schema import open_file
-from localctl.store.soundness import is_damage, set_aside
+from localctl.store.soundness import cause, is_damage, set_aside
 from localctl.store.unbroken import see_out
 
 log = logging.getLogger("localctl.store")
@@ -91,7 +91,7 @@ class Database:
             except sqlite3.Error as fault:
                 if is_damage(fault):
                     self._spoil()
-                raise StorageError("commit", str(self._path), str(fault)) from fault
+                raise StorageError("commit", str(self._path), cause(fault)) from fault
 
         try:
             transaction = asyncio.get_running_loop().run_in_executor(self._thread, transact)

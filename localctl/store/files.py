@@ -118,6 +118,22 @@ class FirmwareFiles:
         found = _do("read", self.root, partial(os.statvfs, self.root))
         return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
+    def require_writable(self) -> None:
+        """Raise StorageError where the file system shows, without being written to, that it cannot be.
+
+        One that Linux has shut for writing after an error tells by its flag, or (since 6.15) only by failing an fsync;
+        the fsync of a folder that did not change writes nothing.
+        """
+        if _do("read", self.root, partial(os.statvfs, self.root)).f_flag & os.ST_RDONLY:
+            raise StorageError("write", str(self.root), OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        sync_folder(self.root)
+
+    def probe(self) -> None:
+        """Write a small file, make it last, and remove it again."""
+        path = self.root / "probe"
+        _do("write", path, partial(_write_through, path))
+        _do("unlink", path, path.unlink)
+
 
 def sync_folder(folder: Path) -> None:
     """Make a folder's entries last."""
@@ -130,6 +146,15 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
     _do("fsync", folder, sync)
+
+
+def _write_through(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, b"localctl tries whether this disk can be written to\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _entries(folder: Path) -> Iterable[Path]:

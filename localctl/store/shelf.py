@@ -27,16 +27,25 @@ Result = TypeVar("Result")
 
 
 class Shelf:
-    """The published files: on the disk, in the database, in the catalogue."""
+    """The published files: on the disk, in the database, in the catalogue. ``failed`` is told each failure of the disk
+    that is not raised.
+    """
 
     def __init__(
-        self, database: Database, files: FirmwareFiles, catalogue: Catalogue, executor: Executor, metrics: Metrics
+        self,
+        database: Database,
+        files: FirmwareFiles,
+        catalogue: Catalogue,
+        executor: Executor,
+        metrics: Metrics,
+        failed: Callable[[StorageError], None],
     ) -> None:
         self._database = database
         self._files = files
         self._catalogue = catalogue
         self._executor = executor
         self._metrics = metrics
+        self._tell = failed
 
     async def recover(self, snapshot: Snapshot) -> tuple[FileRecord, ...]:
         """After a start: what belongs to nothing goes, what is published can be lent; what of it is not there as it was
@@ -133,11 +142,7 @@ class Shelf:
         """
         verdict, file = self._catalogue.withdraw(checksum)
         if file is not None:
-            try:
-                await unbroken(self._take_out(file), f"withdrawing {checksum}")
-            except StorageError as fault:
-                self._metrics.storage_errors.labels(fault.operation).inc()
-                raise
+            await unbroken(self._take_out(file), f"withdrawing {checksum}")
         return verdict
 
     async def condemn(
@@ -190,7 +195,7 @@ class Shelf:
         return False
 
     def _failed(self, what: str, fault: StorageError) -> None:
-        self._metrics.storage_errors.labels(fault.operation).inc()
+        self._tell(fault)
         log.error("%s: %s", what, fault)
 
     def _file(self, record: FileRecord) -> PublishedFile:

@@ -39,13 +39,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """What the CSMS may ask. ``publish`` and ``withdraw`` are the mirror's; ``trigger`` and ``boot`` the uplink's."""
+    """What the CSMS may ask. ``publish`` and ``withdraw`` are the mirror's; ``trigger`` and ``boot`` the uplink's;
+    ``failed`` is told what of it the disk has failed.
+    """
 
     session: Session
     publish: Callable[[PublishFirmwareRequest], Awaitable[tuple[Payload, Then]]]
     withdraw: Callable[[str], Awaitable[str]]
     trigger: Callable[[str], None]
     boot: Callable[[], None]
+    failed: Callable[[StorageError], None]
 
     async def handle(self, call: Call, version: Version) -> Reply:
         """The reply to a CALL. Raises OcppFault, with the call's id, for a CALLERROR."""
@@ -55,6 +58,7 @@ class Handlers:
         except OcppFault as fault:
             raise OcppFault(fault.code, fault.description, call.id) from fault
         except StorageError as fault:
+            self.failed(fault)
             raise OcppFault("InternalError", str(fault), call.id) from fault
 
     def _admit(self, action: str, version: Version) -> None:

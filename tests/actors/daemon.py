@@ -123,8 +123,9 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """The daemon's own process id, also inside a wrapper."""
-        return psutil.Process(self._run.pid).children()[0].pid if self.wrapper else self._run.pid
+        """The daemon's own process id, also inside a wrapper that stays beside it."""
+        beside = psutil.Process(self._run.pid).children() if self.wrapper else []
+        return beside[0].pid if beside else self._run.pid
 
     @property
     def running(self) -> bool:

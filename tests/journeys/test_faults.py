@@ -32,6 +32,30 @@ async def test_row_8_a_damaged_database(site: Site) -> None:
     await site.published(file)
 
 
+async def test_row_8_a_log_damaged_behind_a_good_header(site: Site) -> None:
+    """Row 8: commits that SQLite would pass over without a word: told, set aside; what was withdrawn by one of them is
+    neither served nor fetched again, and what is whole is served.
+    """
+    gone, file = firmware(300_000, 1), firmware(300_000, 2)
+    await site.published(gone)
+    await site.published(file)
+    assert await site.withdrawn(gone.checksum) == "Unpublished"
+    await site.daemon.kill()
+    log = site.daemon.state_dir / "localctl.db-wal"
+    body = bytearray(log.read_bytes())
+    body[len(body) // 2] ^= 1
+    log.write_bytes(body)
+    await site.daemon.start()
+    await site.daemon.ready()
+    assert (await site.daemon.logged("its write-ahead log was overwritten; set aside as"))["level"] == "error"
+    assert await get(_uri(site, gone)) == (404, b"")
+    assert await get(_uri(site, file)) == (200, file.body)
+    assert len(site.origin.requests) == 2
+    await site.csms.controller()
+    assert await site.withdrawn(gone.checksum) == "NoFirmware"
+    assert await site.withdrawn(file.checksum) == "Unpublished"
+
+
 async def test_row_8_a_database_of_a_newer_version(tmp_path: Path) -> None:
     """Row 8: the daemon refuses to start, and says which version wrote it."""
     async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
@@ -108,6 +132,45 @@ async def test_row_7_what_cannot_be_fetched_again(open_site: OpenSite) -> None:
     assert site.statuses(request_id)[-2:] == ["Published", "PublishFailed"]
     assert await get(_uri(site, file)) == (404, b"")
     assert await site.withdrawn(file.checksum) == "NoFirmware"
+
+
+async def test_row_7_the_check_at_the_start_takes_its_time(open_site: OpenSite) -> None:
+    """Row 7: it does not delay being ready, and reads no faster than integrity_rate; it finds even the last byte."""
+    size, rate = 2 * 2**20, 512 * 2**10
+    site = await open_site(overrides={"firmware": {"integrity_rate": rate}})
+    file = firmware(size)
+    await site.published(file)
+    await site.daemon.kill()
+    SPOILED["overwritten"](_stored(site, file))
+    began = asyncio.get_running_loop().time()
+    await site.daemon.start()
+    await site.daemon.ready()
+    assert await site.daemon.metric("localctl_firmware_integrity_failures_total") == 0
+    await site.daemon.logged("has other bytes than were verified: it is withdrawn")
+    assert asyncio.get_running_loop().time() - began >= size / rate
+    await _repaired(site, file, 2)
+
+
+async def test_what_belongs_to_nothing_is_removed_at_the_start(open_site: OpenSite) -> None:
+    """Rows 1 to 4: partial files and published ones that no record knows are told and removed; the rest stays."""
+    site = await open_site()
+    file = firmware(300_000)
+    await site.published(file)
+    await site.daemon.kill()
+    state = site.daemon.state_dir
+    stray = state / "firmware" / ("0" * 32)
+    stray.mkdir()
+    strays = [stray / "fw.bin", state / "partial" / "999", state / "partial" / "-3"]
+    others = [state / "firmware" / "lost+found", state / "note.txt"]
+    for path in strays + others:
+        path.write_bytes(b"left behind")
+    await site.daemon.start()
+    await site.daemon.ready()
+    assert "removed 3 files" in (await site.daemon.logged("had left behind"))["message"]
+    assert [path for path in strays if path.exists()] == []
+    assert [path for path in others if not path.exists()] == []
+    assert not stray.exists()
+    assert await get(_uri(site, file)) == (200, file.body)
 
 
 async def test_row_38_a_link_planted_in_the_store(open_site: OpenSite) -> None:

@@ -24,6 +24,7 @@ from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
+from localctl.store.disk import Disk
 from localctl.store.files import FirmwareFiles
 from localctl.store.names import published_uri
 from localctl.store.records import Notification, Snapshot
@@ -149,7 +150,8 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
         database = await Database.open(state_dir / "localctl.db")
         stack.push_async_callback(database.close)
         catalogue = Catalogue(10)
-        shelf = Shelf(database, disk, catalogue, threads, metrics)
+        failed = Disk(disk, metrics).failed
+        shelf = Shelf(database, disk, catalogue, threads, metrics, failed)
         snapshot = await database.load()
         damaged = await shelf.recover(snapshot)
         origin = Origins(settings, client_context("firmware"), "localctl/test")
@@ -171,7 +173,7 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
             Downloading(settings, origin, disk, threads, metrics, monotonic, throttle),
             asyncio.Semaphore(settings.max_concurrent_downloads),
             parts.pop("gate", None) or Gate(None, lambda: 1e9),
-            **{"uris": uris, "notify": notify, "now": lambda: 1e9, "random": lambda: 0.5, **parts},
+            **{"uris": uris, "notify": notify, "now": lambda: 1e9, "random": lambda: 0.5, "failed": failed, **parts},
         )
         async with _tasks() as tasks:
             made = Mirror(Publisher(shop, tasks), shop, disk, metrics, snapshot, told, news)

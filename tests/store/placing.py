@@ -17,6 +17,7 @@ from localctl.errors import StorageError
 from localctl.metrics import Metrics
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
+from localctl.store.disk import Disk
 from localctl.store.files import FirmwareFiles
 from localctl.store.intake import Intake
 from localctl.store.records import State
@@ -32,7 +33,8 @@ async def place(state_dir: Path, last: str) -> None:
     files.prepare()
     with ThreadPoolExecutor(1) as thread:
         database = await Database.open(state_dir / "localctl.db")
-        shelf = Shelf(database, files, Catalogue(10), thread, Metrics(CollectorRegistry(), "0"))
+        metrics = Metrics(CollectorRegistry(), "0")
+        shelf = Shelf(database, files, Catalogue(10), thread, metrics, Disk(files, metrics).failed)
         try:
             await _live(database, files, shelf, thread, STEPS[: STEPS.index(last) + 1])
         except StorageError as fault:

@@ -12,6 +12,7 @@ from localctl.errors import NotPublished
 from localctl.metrics import Metrics
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
+from localctl.store.disk import Disk
 from localctl.store.files import FirmwareFiles
 from localctl.store.records import Publication, Snapshot, State
 from localctl.store.shelf import Shelf
@@ -75,7 +76,7 @@ async def started(state_dir: Path) -> AsyncIterator[Store]:
         database = await Database.open(state_dir / "localctl.db")
         try:
             snapshot = await database.load()
-            shelf = Shelf(database, files, catalogue, threads, metrics)
+            shelf = Shelf(database, files, catalogue, threads, metrics, Disk(files, metrics).failed)
             for record in await shelf.recover(snapshot):
                 lost = publication(checksum=record.checksum, state=State.PUBLISH_FAILED)
                 await shelf.condemn(lost, ())

@@ -3,8 +3,11 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -281,3 +284,37 @@ def test_nothing_is_said_before_it_is_on_the_disk(tmp_path: Path) -> None:
     assert in_order(done, "said renamed", wal, "said published")
     assert in_order(done, "said published", wal, f"rmdir {folder}", "fsync firmware", "said withdrawn")
     assert not [each for each in done[: done.index("said published")] if each.startswith("rmdir")]
+
+
+def test_a_read_only_file_system_is_seen_without_a_write(tmp_path: Path) -> None:
+    """Row 6: by its flag; one that can be written to passes, and so does the try of it, which leaves nothing."""
+    files = FirmwareFiles(tmp_path)
+    files.require_writable()
+    files.probe()
+    assert list(tmp_path.iterdir()) == []
+    confined = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*confined, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here without being root")
+    program = f"""
+from localctl.errors import StorageError
+from localctl.store.files import FirmwareFiles
+from pathlib import Path
+for look in (FirmwareFiles.require_writable, FirmwareFiles.probe):
+    try:
+        look(FirmwareFiles(Path({str(tmp_path)!r})))
+    except StorageError as fault:
+        print(fault.operation, fault.errno)
+"""
+    mounted = 'mount -t tmpfs -o ro tmpfs "$1" && exec "$2" -c "$3"'
+    command = [*confined, "sh", "-c", mounted, "sh", str(tmp_path), sys.executable, program]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.stdout.splitlines() == [f"write {errno.EROFS}"] * 2, run.stderr
+
+
+def test_a_disk_that_fails_the_try_is_told(tmp_path: Path) -> None:
+    """Row 6: whichever call of it fails; a fsync that fails is no success."""
+    for call in ("open", "write", "fsync"):
+        with patch.object(os, call, side_effect=OSError(errno.EIO, "Input/output error")):
+            with pytest.raises(StorageError) as caught:
+                FirmwareFiles(tmp_path).probe()
+            assert caught.value.operation == "write"

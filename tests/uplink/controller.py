@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from localctl.config import Controller as Who
 from localctl.config import Csms as Settings
+from localctl.errors import StorageError
 from localctl.metrics import Metrics
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, PublishStatus, answer
@@ -52,6 +53,7 @@ class Mirror:
     """What the handlers ask; a test may put its own functions in place of these."""
 
     asked: list[Any] = field(default_factory=list)
+    failures: list[StorageError] = field(default_factory=list)
 
     async def publish(self, request: PublishFirmwareRequest) -> tuple[Payload, Then]:
         """Accept."""
@@ -126,7 +128,9 @@ async def controller(
     times = Clock(lambda: 1e9, clock, lambda: 0.5, new_id)
     uplink = Uplink(dials, who, dials.settings, outbox, settling, metrics, times)
     room = mirror or Mirror()
-    handlers = Handlers(uplink.session, room.publish, room.withdraw, uplink.trigger, uplink.boot_again)
+    handlers = Handlers(
+        uplink.session, room.publish, room.withdraw, uplink.trigger, uplink.boot_again, room.failures.append
+    )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(uplink.run(handlers), name="uplink")
         try:

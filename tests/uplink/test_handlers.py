@@ -30,6 +30,7 @@ class Rooms:
 
     session: Session = field(default_factory=Session)
     asked: list[Any] = field(default_factory=list)
+    failures: list[StorageError] = field(default_factory=list)
     fault: Exception | None = None
 
     async def publish(self, request: PublishFirmwareRequest) -> tuple[frames.Payload, Then]:
@@ -50,7 +51,12 @@ class Rooms:
     def handlers(self) -> Handlers:
         """The handlers of these rooms."""
         return Handlers(
-            self.session, self.publish, self.withdraw, self.asked.append, lambda: self.asked.append("BootNotification")
+            self.session,
+            self.publish,
+            self.withdraw,
+            self.asked.append,
+            lambda: self.asked.append("BootNotification"),
+            self.failures.append,
         )
 
 
@@ -226,6 +232,7 @@ def test_a_disk_that_fails(action: str, payload: Any) -> None:
     made = rooms()
     made.fault = StorageError("commit", "/state/localctl.db", "disk I/O error")
     assert fault(made, action, payload) == "InternalError"
+    assert made.failures == [made.fault]
 
 
 def test_a_fault_of_ours_is_not_hidden() -> None:
