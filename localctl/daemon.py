@@ -29,10 +29,10 @@ from localctl.metrics import Metrics
 from localctl.mirror.byhand import ByHand
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
-from localctl.mirror.job import Workshop
 from localctl.mirror.origins.schemes import Origins
 from localctl.mirror.publisher import Publisher
 from localctl.mirror.throttle import Throttle
+from localctl.mirror.workshop import Workshop
 from localctl.overview import Rooms
 from localctl.pulse import Pulse
 from localctl.renewal import Certificate, Files

@@ -2,8 +2,8 @@
 
 Nobody tells its MD5 beforehand, unless they want to: it is that of what came. No CSMS asked for it, so none is told.
 What is under way is on no record: a kill leaves a partial file that belongs to nothing, and the next start removes it.
-Once published it is a file like any other, and the CSMS may withdraw it. Its number is negative, so that it never is
-that of a publication.
+Nor does it wait for its turn at its location: whoever looks on would not know for what. Once published it is a file
+like any other, and the CSMS may withdraw it. Its number is negative, so that it never is that of a publication.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from urllib.parse import quote
 from localctl.errors import ByHandRefused, FetchError, OriginFailed, OriginRefused, StorageError
 from localctl.mirror.admission import redacted, refusal
 from localctl.mirror.download import Download
-from localctl.mirror.job import Workshop
 from localctl.mirror.publisher import Publisher
 from localctl.mirror.retry import delay
+from localctl.mirror.workshop import Workshop
 from localctl.store.intake import Digests, Intake
 from localctl.store.names import is_checksum, safe_name
 from localctl.store.records import FileRecord, Publication, Resume
@@ -131,8 +131,7 @@ class ByHand:
 
     async def check_space(self, coming: int) -> None:
         """Raises ByHandRefused where ``coming`` bytes would not leave min_free_space, or StorageError."""
-        run = asyncio.get_running_loop().run_in_executor
-        free, _ = await run(self.shop.downloading.executor, self._files.space)
+        free = await self.shop.downloading.free_space()
         kept = self._settings.min_free_space
         if free - coming < kept:
             raise ByHandRefused(f"the disk is too full: {free} bytes are free, firmware.min_free_space keeps {kept}")

@@ -45,6 +45,11 @@ class Downloading:
     monotonic: Callable[[], float]
     throttle: Throttle
 
+    async def free_space(self) -> int:
+        """Bytes that are free on the disk. Raises StorageError."""
+        free, _ = await asyncio.get_running_loop().run_in_executor(self.executor, self.files.space)
+        return free
+
 
 class Download:
     """A try for ``publication``; ``keep`` makes a new Resume last. Also the origin's Sink."""
@@ -91,7 +96,7 @@ class Download:
         limit = self._parts.settings.max_file_size
         if expected.total is not None and expected.total > limit:
             raise OriginRefused(f"the file has {expected.total} bytes, max_file_size is {limit}")
-        await self._check_space((expected.total or 0) - expected.offset)
+        await self._check_space(max(0, (expected.total or 0) - expected.offset))
         intake = self._require()
         if expected.offset != intake.offset:
             await self._reopen()
@@ -152,8 +157,7 @@ class Download:
             await self._keep(self.resume)
 
     async def _check_space(self, coming: int) -> None:
-        run = asyncio.get_running_loop().run_in_executor
-        free, _ = await run(self._parts.executor, self._parts.files.space)
+        free = await self._parts.free_space()
         kept = self._parts.settings.min_free_space
         if free - coming < kept:
             cause = OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free} bytes free, {kept} are kept free")

@@ -1,15 +1,14 @@
 """Waiting for the download window. Edge: it reads the clock and sleeps; ``window`` decides."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, time
+from typing import Any, TypeVar
 
 from localctl.mirror.window import is_open, look_in
 from localctl.values import Window
 
-
-class Closed(Exception):
-    """The download window is over: no error, but how a download is told to stop."""
+Result = TypeVar("Result")
 
 
 class Gate:
@@ -34,17 +33,21 @@ class Gate:
         """Return once files may be fetched."""
         await self._until(is_open=True)
 
-    async def watch(self) -> None:
-        """Raise Closed once files may not be fetched any more."""
-        await self._until(is_open=False)
-        raise Closed
+    async def during(self, work: Coroutine[Any, Any, Result]) -> Result | None:
+        """What ``work`` comes to; None where the window was over before that: then it was cancelled, and has ended."""
+        if self.window is None:
+            return await work
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(work, name="download")
+            closing = tasks.create_task(self._until(is_open=False), name="download window")
+            await asyncio.wait([working, closing], return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            closing.cancel()
+        return None if working.cancelled() else working.result()
 
     async def _until(self, *, is_open: bool) -> None:
-        while self.is_open is not is_open:
-            if self.window is None:
-                await asyncio.Event().wait()  # it never closes
-            else:
-                await self._sleep(look_in(self.window, self._time()))
+        while self.window is not None and self.is_open is not is_open:
+            await self._sleep(look_in(self.window, self._time()))
 
     def _time(self) -> time:
         return datetime.fromtimestamp(self._now(), UTC).astimezone().time()

@@ -1,18 +1,16 @@
 """One publication under way. Edge: it performs what ``publication`` says, and decides nothing.
 
-A job is driven by its publication's state alone, so a restart goes on from what the database holds. It waits for three
-things: its file's lock (one publication at a time works on a checksum; the next one finds it published), the download
-window, and one of the slots for downloads.
+A job is driven by its publication's state alone, so a restart goes on from what the database holds. What it waits for
+on its way is ``waiting``'s.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from localctl.errors import FetchError, OriginFailed, OriginRefused, StorageError
-from localctl.mirror.download import Download, Downloading
-from localctl.mirror.gate import Closed, Gate
+from localctl.mirror.download import Download
 from localctl.mirror.publication import (
     AlreadyPublished,
     Awaited,
@@ -27,40 +25,18 @@ from localctl.mirror.publication import (
     FileStored,
     Notify,
     StoringFailed,
-    WindowClosed,
     step,
+    unreported,
 )
 from localctl.mirror.repair import reported
-from localctl.mirror.retry import delay
-from localctl.store.catalogue import Catalogue
-from localctl.store.database import Database
+from localctl.mirror.waiting import Waiting
+from localctl.mirror.workshop import Workshop
 from localctl.store.intake import Digests
 from localctl.store.records import ENDED, FLOWING, FileRecord, Notification, Publication, Resume, State
-from localctl.store.shelf import Shelf
 
 Keep = Callable[[Publication, Sequence[Notification]], Awaitable[Sequence[Notification]]]
 
 log = logging.getLogger("localctl.mirror")
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """What every job works with.
-
-    ``uris`` turns a checksum and a name into one URI a listener (L03.FR.04); ``notify`` hands notifications that are
-    kept to the uplink; ``now`` is Unix seconds, ``random`` between 0 and 1.
-    """
-
-    database: Database
-    shelf: Shelf
-    catalogue: Catalogue
-    downloading: Downloading
-    slots: asyncio.Semaphore
-    gate: Gate
-    uris: Callable[[str, str], tuple[str, ...]]
-    notify: Callable[[Iterable[Notification]], None]
-    now: Callable[[], float]
-    random: Callable[[], float]
 
 
 class Job:
@@ -74,7 +50,7 @@ class Job:
         self.busy = asyncio.Lock()
         self._shop = workshop
         self._metrics = workshop.downloading.metrics
-        self._lock = lock
+        self._waiting = Waiting(workshop, lock, self._waits)
         self._digests: Digests | None = None
         self._retry_after: float | None = None
         self._failed = publication.state is State.PAUSED and publication.failures > 0  # a wait is due
@@ -118,12 +94,14 @@ class Job:
         await self._step(Cancelled(), self._shop.database.record)
 
     async def _carry(self) -> None:
-        if self._lock.locked() and self.publication.state is State.ACCEPTED:
-            await self._apply(Awaited())
-        async with self._lock:
+        async with self._waiting.file():
             if self._is_published():
                 await self._apply(AlreadyPublished())
-            await self._drive()
+            while not self.is_over:
+                if self.publication.state is not State.VERIFIED:
+                    await self._obtain()
+                if self.publication.state is State.VERIFIED:
+                    await self._place()
 
     def _is_published(self) -> bool:
         """Whether its file is there already, and a URI of it can be told (L03.FR.04)."""
@@ -137,58 +115,38 @@ class Job:
         except Exception:  # the second fault in a row
             log.exception("publication %d is left as it is until the next start", self.publication.request_id)
 
-    async def _drive(self) -> None:
-        while not self.is_over:
-            if self.publication.state is State.VERIFIED:
-                await self._place()
-                continue
-            if self._failed:
-                await self._wait()
-            await self._pass_the_gate()
-            await self._fetch()
-
-    async def _wait(self) -> None:
-        failures, interval = self.publication.failures, self.publication.interval
-        default = self._shop.downloading.settings.retry_interval_seconds
-        seconds = delay(failures, interval, default, self._retry_after, self._shop.random())
-        log.info("publication %d is tried again in %.0f s", self.publication.request_id, seconds)
-        await asyncio.sleep(seconds)
-        self._failed = False
-
-    async def _pass_the_gate(self) -> None:
-        gate = self._shop.gate
-        if gate.is_open:
-            return
-        if self.publication.state is State.ACCEPTED:
+    async def _waits(self) -> None:
+        """It has to wait: that is reported where it has not been."""
+        if self.publication.state in {State.ACCEPTED, State.DOWNLOADING}:
             await self._apply(Awaited())
-        elif self.publication.state is State.DOWNLOADING:  # before a restart
-            await self._apply(WindowClosed())
-        log.info("publication %d waits for the download window %s", self.publication.request_id, gate.window)
-        await gate.opened()
+
+    async def _obtain(self) -> None:
+        """Have the whole file here: given by who fetched its location before, or else by tries of its own."""
+        async with self._waiting.turn(self.publication) as turn:
+            if turn.digests is not None:
+                await self._take_over(turn.digests)
+            while not self.is_over and self.publication.state is not State.VERIFIED:
+                if self._failed:
+                    await self._waiting.next_try(self.publication, self._retry_after)
+                    self._failed = False
+                await self._waiting.window(self.publication)
+                await self._fetch()
+
+    async def _take_over(self, digests: Digests) -> None:
+        log.info("publication %d takes over what was fetched from its location", self.publication.request_id)
+        self._digests = digests
+        await self._apply(Begun())
+        await self._apply(Fetched(digests.md5, doubtful=False))
 
     async def _fetch(self) -> None:
-        if self._shop.slots.locked() and self.publication.state is State.ACCEPTED:
-            await self._apply(Awaited())
-        async with self._shop.slots:
+        async with self._waiting.slot():
             if not self._shop.gate.is_open:
                 return  # it has closed while others had the slots
             if self.publication.state is not State.DOWNLOADING:
                 await self._apply(Begun())
-            event = await self._try_in_time()
+            event = await self._shop.gate.during(self._try()) or Awaited()
         self._failed = isinstance(event, FetchFailed)
         await self._apply(event)
-
-    async def _try_in_time(self) -> Event:
-        """One try, stopped where the download window closes before its end."""
-        event: Event | None = None
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                watch = tasks.create_task(self._shop.gate.watch(), name="download window")
-                event = await self._try()
-                watch.cancel()
-        except* Closed:
-            pass
-        return event or WindowClosed()
 
     async def _try(self) -> Event:
         """One try, and what it came to."""
@@ -249,9 +207,16 @@ class Job:
         self._shop.notify(kept)
         self._report(due)
         if Discard() in effects:
-            self._digests = None
             self.publication = replace(changed, resume=Resume())
+            await self._hand_over()
             await self._shop.shelf.discard(changed)
+
+    async def _hand_over(self) -> None:
+        """What is to be thrown away may be what another publication waits for at the same location."""
+        digests, self._digests = self._digests, None
+        heir = self._shop.locations.heir(self.publication.location, digests.md5) if digests else None
+        if digests and heir and await self._shop.shelf.hand_over(self.publication.id, heir.publication.id, heir.waits):
+            heir.give(digests)
 
     async def _record(self, changed: Publication, due: Sequence[Notification]) -> Sequence[Notification]:
         """Keep a step. A disk that refuses it must not silence us: it is reported all the same."""
@@ -270,10 +235,8 @@ class Job:
         return Notification(0, changed.request_id, effect.status, location, self._shop.now())
 
     def _file(self, digests: Digests) -> FileRecord:
-        of = self.publication
-        return FileRecord(
-            of.checksum, of.name, digests.size, digests.sha256, of.location, self._shop.now(), of.request_id
-        )
+        of, now = self.publication, self._shop.now()
+        return FileRecord(of.checksum, of.name, digests.size, digests.sha256, of.location, now, of.request_id)
 
     def _count(self, fault: Exception) -> None:
         if isinstance(fault, StorageError):
@@ -283,14 +246,4 @@ class Job:
         for each in due:
             log.info("publication %d: %s", each.request_id, " ".join((each.status, *each.location)))
         if self.is_over:
-            self._metrics.publish_results.labels(due[-1].status if due else self._unreported()).inc()
-
-    def _unreported(self) -> str:
-        """How it ended, where the CSMS is not told: cancelled, or a repair."""
-        match self.publication.state:
-            case State.PUBLISHED:
-                return "Published"
-            case State.CANCELLED:
-                return "cancelled"
-            case _:
-                return "PublishFailed"
+            self._metrics.publish_results.labels(due[-1].status if due else unreported(self.publication.state)).inc()

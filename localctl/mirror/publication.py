@@ -19,7 +19,9 @@ from localctl.store.records import Publication, Resume, State
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """No slot is free, another publication fetches the same file, or the download window is closed."""
+    """No slot is free, another publication fetches the same file or location, or the download window is closed, be it
+    in the middle of a download: no try is spent.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,6 @@ class FetchFailed:
     """A try ended without the file; ``final`` where asking again is in vain."""
 
     final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WindowClosed:
-    """The download window is over before the file is here: no try is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,6 @@ Event = (
     | Begun
     | Fetched
     | FetchFailed
-    | WindowClosed
     | FileStored
     | Damaged
     | StoringFailed
@@ -119,6 +115,17 @@ def step(publication: Publication, event: Event) -> Step:
     if rule is None:
         raise IllegalStep(publication.state.value, type(event).__name__)
     return rule(publication, event)
+
+
+def unreported(state: State) -> str:
+    """How a publication ended, for the metrics, where the CSMS is not told: a cancelled one, or a repair."""
+    match state:
+        case State.PUBLISHED:
+            return "Published"
+        case State.CANCELLED:
+            return "cancelled"
+        case _:
+            return "PublishFailed"
 
 
 def _to(state: State, *effects: Effect) -> Callable[[Publication, Event], Step]:
@@ -162,9 +169,9 @@ _TABLE: Final[dict[tuple[State, type[Event]], Callable[[Publication, Event], Ste
     (State.SCHEDULED, AlreadyPublished): _already,
     (State.SCHEDULED, Cancelled): _cancelled,
     (State.SCHEDULED, Broken): _broken,
+    (State.DOWNLOADING, Awaited): _to(State.PAUSED, Notify("DownloadPaused")),
     (State.DOWNLOADING, Fetched): _fetched,
     (State.DOWNLOADING, FetchFailed): _failed,
-    (State.DOWNLOADING, WindowClosed): _to(State.PAUSED, Notify("DownloadPaused")),
     (State.DOWNLOADING, AlreadyPublished): _already,
     (State.DOWNLOADING, Broken): _broken,
     (State.PAUSED, Begun): _begun,

@@ -10,9 +10,10 @@ from weakref import WeakValueDictionary
 from localctl.errors import StorageError
 from localctl.metrics import PUBLICATION_STATES
 from localctl.mirror.admission import Refusal, redacted, refusal
-from localctl.mirror.job import Job, Workshop
+from localctl.mirror.job import Job
 from localctl.mirror.publication import Notify
 from localctl.mirror.repair import repairing
+from localctl.mirror.workshop import Workshop
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
 from localctl.store.catalogue import Withdrawal
@@ -33,6 +34,7 @@ class Publisher:
         self._tasks = tasks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._jobs: dict[int, Job] = {}
+        self._accepting = asyncio.Lock()
 
     def jobs(self) -> tuple[Job, ...]:
         """The publications under way, oldest first."""
@@ -55,12 +57,13 @@ class Publisher:
     async def accept(self, request: PublishFirmwareRequest) -> tuple[Payload, Callable[[], None] | None]:
         """L03.FR.05: the answer, and what begins once the answer is on its way. Raises StorageError."""
         wrong = refusal(request.location, request.checksum, self._settings.allowed_origins)
-        wrong = wrong or await self._fault_here(request)
-        if wrong:
-            self._metrics.publish_requests.labels("Rejected").inc()
-            log.warning("publication %d is rejected: %s: %s", request.requestId, *wrong)
-            return answer("Rejected", *wrong), None
-        publication = await self._shop.database.add_publication(self._new(request))
+        async with self._accepting:  # of two with one requestId the second is to find the first on record
+            wrong = wrong or await self._fault_here(request)
+            if wrong:
+                self._metrics.publish_requests.labels("Rejected").inc()
+                log.warning("publication %d is rejected: %s: %s", request.requestId, *wrong)
+                return answer("Rejected", *wrong), None
+            publication = await self._shop.database.add_publication(self._new(request))
         self._metrics.publish_requests.labels("Accepted").inc()
         log.info("publication %d accepted: %s", publication.request_id, redacted(publication.location))
         return answer("Accepted"), lambda: self._start(publication)
@@ -106,7 +109,7 @@ class Publisher:
             if any(job.is_flowing for job in alike):
                 return Withdrawal.LENT  # L04.FR.04: its bytes are flowing to us
             waiting = [job for job in alike if not job.is_over]
-            await self._cancel(waiting)
+            await unbroken(self._cancel(waiting), f"cancelling {checksum}")  # who asked may go away meanwhile
         if self._of(checksum):
             return Withdrawal.LENT  # a request that came in meanwhile is at work on it
         async with self._lock(checksum):  # held at most by one that has ended and tidies up, or begins a repair
@@ -153,7 +156,7 @@ class Publisher:
                 await job.cancel()
                 log.info("publication %d is cancelled", job.publication.request_id)
         except StorageError:
-            for job in order:
+            for job in reversed(order):  # the oldest first: it goes on, and the others wait for it
                 if not job.is_over:
                     job.start(self._tasks)
             raise
@@ -164,7 +167,7 @@ class Publisher:
         if self._shop.catalogue.find(request.checksum.lower()):
             return None  # nothing of it need be fetched
         try:
-            free, _ = self._shop.downloading.files.space()
+            free = await self._shop.downloading.free_space()
         except StorageError as fault:
             return "OutOfStorage", str(fault)
         if free < self._settings.min_free_space:

@@ -27,6 +27,7 @@ from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
+from localctl.serve.tls_listener import TlsListener
 from localctl.serve.transfer import Lending
 from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
@@ -59,7 +60,7 @@ class HttpServer:
         self._listen = listen
         self._certificate = certificate
         self._lending = Lending(protocol, catalogue, metrics, idle_timeout, now)
-        self._buffer = bytearray(PIECE if certificate else 0)
+        self._buffer = memoryview(bytearray(PIECE if certificate else 0))
         self._thread: threading.Thread | None = None
         self._ready: concurrent.futures.Future[_Running] = concurrent.futures.Future()
         self._starvation = Starvation()
@@ -100,11 +101,15 @@ class HttpServer:
     async def _serve(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_loop_fault)
-        context = self._certificate.context if self._certificate else None
         connections = _Connections(self._answer)
         runner = web.ServerRunner(connections, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
-        await web.SockSite(runner, sock, ssl_context=context, backlog=tcp.BACKLOG).start()
+        over_tls: TlsListener | None = None
+        if self._certificate:
+            over_tls = TlsListener(sock, self._certificate.context, connections, self._starvation, self._key)
+            over_tls.open()
+        else:
+            await web.SockSite(runner, sock, backlog=tcp.BACKLOG).start()
         running = _Running(loop, loop.create_future())
         self._ready.set_result(running)
         async with asyncio.TaskGroup() as group:
@@ -114,7 +119,9 @@ class HttpServer:
                 *([group.create_task(self._certificate.watch(), name="certificate")] if self._certificate else ()),
             )
             await self._settle(await running.stopping)
-            left = [each.transport for each in connections.connections if each.transport] if context else []
+            if over_tls:
+                over_tls.close()
+            left = [each.transport for each in connections.connections if each.transport]
             await runner.cleanup()
             await _abort(left)
             for chore in chores:
@@ -157,8 +164,7 @@ async def _abort(transports: list[asyncio.Transport]) -> None:
     """Close what would wait for its station to say goodbye."""
     for transport in transports:
         transport.abort()
-    for _ in range(3):  # the socket, the TLS upon it and the connection upon that are told in turn
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # so that each is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ so the loan lives there, in one try, whatever ends it.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -15,11 +16,12 @@ from aiohttp.abc import AbstractStreamWriter
 from localctl.errors import LendError, NotAdmitted, TransfersExhausted
 from localctl.serve import tcp
 from localctl.serve.http_headers import Answer
-from localctl.serve.sendfile import send_file
+from localctl.serve.sending import send
 from localctl.serve.transfer import EXHAUSTED, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
 from localctl.store.catalogue import PublishedFile
 
 SERVER: Final = "localctl"
+PIECE: Final = 16 * 2**20  # bytes a call, so that one fast station does not keep the loop from the others
 
 
 def without_body(status: int, headers: Mapping[str, str] | None = None) -> web.StreamResponse:
@@ -40,6 +42,8 @@ def refusal(error: LendError) -> web.StreamResponse:
 
 class FileBody(web.StreamResponse):
     """An answer whose body is lent: the loan begins and ends in prepare()."""
+
+    sealed: ClassVar[bool] = False
 
     def __init__(self, answer: Answer, file: PublishedFile, lending: Lending) -> None:
         super().__init__(status=answer.status, headers={"Server": SERVER, **answer.headers})
@@ -71,10 +75,6 @@ class FileBody(web.StreamResponse):
         except TimeoutError:
             result = "idle"
             self._cut(request)
-        except OSError as fault:
-            if fault.errno not in EXHAUSTED:
-                raise
-            raise ConnectionResetError from None  # of no descriptor left, nobody need be told by a traceback
         finally:
             transfer.end(result)
         return writer
@@ -90,15 +90,16 @@ class FileBody(web.StreamResponse):
     ) -> None:
         loop = asyncio.get_running_loop()
         sock: tcp.Socket = transport.get_extra_info("socket")
-        transfer.attach(sock, transport.get_write_buffer_size(), lambda: limit.reschedule(loop.time()))
-        transport.set_write_buffer_limits(high=0)  # the head has left before the file goes past the transport
+        buffered = transport.get_write_buffer_size()
+        transfer.attach(sock, buffered, lambda: limit.reschedule(loop.time()), sealed=self.sealed)
+        transport.set_write_buffer_limits(high=0)  # the file goes past the transport: first what it has
         await writer.drain()
         transport.pause_reading()
         try:
-            whole = await send_file(sock, transfer.file, transfer.start, transfer.count) == transfer.count
+            whole = await self._push(sock, transfer) == transfer.count
         except OSError as fault:
-            if fault.errno in EXHAUSTED:
-                raise
+            if fault.errno in EXHAUSTED:  # no descriptor is left for a duplicate: the disk is not to blame
+                raise ConnectionResetError from None
             whole = False
         if not whole:
             if not tcp.is_gone(sock):
@@ -108,14 +109,27 @@ class FileBody(web.StreamResponse):
         transport.resume_reading()
         transport.set_write_buffer_limits()
 
+    async def _push(self, sock: tcp.Socket, transfer: Transfer) -> int:
+        """Send the bytes; how many there were. Raises OSError."""
+        with sock.dup() as own:  # the loop lets nobody watch a descriptor that a transport has
+            target, source = own.fileno(), transfer.file.fileno()
+
+            def push(at: int, end: int) -> int:
+                return os.sendfile(target, source, at, min(end - at, PIECE))
+
+            return await send(own, push, transfer.start, transfer.count)
+
     async def _acknowledged(self, sock: tcp.Socket, transfer: Transfer) -> None:
         """Wait until the station has it all. No event tells, so look, at growing intervals."""
         pause = FIRST_LOOK_SECONDS
-        while not transfer.is_acknowledged():
+        while not self._has_all(sock, transfer):
             if tcp.is_gone(sock):
                 raise ConnectionResetError
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_LOOK_SECONDS)
+
+    def _has_all(self, sock: tcp.Socket, transfer: Transfer) -> bool:  # noqa: ARG002  TLS has to look at the socket
+        return transfer.is_acknowledged()
 
     def _cut(self, request: web.BaseRequest) -> None:
         transport = request.transport

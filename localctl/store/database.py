@@ -19,7 +19,17 @@ from typing import Any, Final, TypeVar
 
 from localctl.errors import StateError, StorageError
 from localctl.store.backlog import MOST, merged
-from localctl.store.records import ENDED, FileRecord, LastSent, Notification, Publication, Resume, Snapshot, State
+from localctl.store.records import (
+    ENDED,
+    NOBODY,
+    FileRecord,
+    LastSent,
+    Notification,
+    Publication,
+    Resume,
+    Snapshot,
+    State,
+)
 from localctl.store.schema import open_file
 from localctl.store.soundness import is_damage, set_aside
 from localctl.store.unbroken import see_out
@@ -146,7 +156,8 @@ class Database:
     async def record(
         self, changed: Publication, notifications: Iterable[Notification] = (), file: FileRecord | None = None
     ) -> tuple[Notification, ...]:
-        """Keep a publication's new state, what reports it, and the file that it published, as one.
+        """Keep a publication's new state, what reports it, and the file that it published, as one. A file that had been
+        published for nobody is that publication's from now on: its origin can be asked, and the CSMS be told.
 
         Returns the notifications with their ids.
         """
@@ -161,6 +172,8 @@ class Database:
             )  # fmt: skip
             if file is not None:
                 _insert_file(cursor, file)
+            elif changed.state is State.PUBLISHED:
+                _adopt_file(cursor, changed)
             return _report(cursor, notifications)
 
         return await self._run(work)
@@ -222,6 +235,14 @@ def _insert_file(cursor: sqlite3.Cursor, file: FileRecord) -> None:
     cursor.execute(
         "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
         (file.checksum, file.name, file.size, file.sha256, file.location, file.published_at, file.request_id),
+    )
+
+
+def _adopt_file(cursor: sqlite3.Cursor, publication: Publication) -> None:
+    cursor.execute(
+        "UPDATE files SET request_id = ?, location = CASE location WHEN '' THEN ? ELSE location END"
+        " WHERE checksum = ? AND request_id = ?",
+        (publication.request_id, publication.location, publication.checksum, NOBODY),
     )
 
 

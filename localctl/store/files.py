@@ -77,6 +77,12 @@ class FirmwareFiles:
         _do("unlink", folder, partial(_remove, folder))
         sync_folder(self._published)
 
+    def hand_over(self, giver: int, heir: int) -> None:
+        """A publication's fsynced partial file becomes another's; on the disk when this returns."""
+        source, target = self.partial(giver), self.partial(heir)
+        _do("rename", target, partial(source.rename, target))
+        sync_folder(self._partial)
+
     def discard(self, publication_id: int) -> None:
         """Throw a partial file away. A power cut may bring it back; the next ``sweep`` finds it then."""
         path = self.partial(publication_id)

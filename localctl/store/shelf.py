@@ -99,6 +99,19 @@ class Shelf:
         finally:
             given_up.set()  # a stop must not wait for gigabytes to be hashed
 
+    async def hand_over(self, giver: int, heir: int, is_wanted: Callable[[], bool]) -> bool:
+        """Make one publication's whole partial file another's; False where the disk fails, or where the heir wants it
+        no more by then: it is thrown away then.
+        """
+        try:
+            await self._run(lambda: self._files.hand_over(giver, heir))
+            if is_wanted():
+                return True
+            await self._run(lambda: self._files.discard(heir))
+        except StorageError as fault:
+            self._failed("what is here already is fetched again", fault)
+        return False
+
     async def discard(self, publication: Publication) -> None:
         """Throw away what was collected for a publication, and what was renamed but never published."""
 

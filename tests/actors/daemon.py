@@ -135,6 +135,11 @@ class Daemon:
         """Its resident memory in bytes."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
+    def peak(self) -> int:
+        """The most resident memory that it has had at any moment, in bytes: the kernel keeps count."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
     def descriptors(self) -> int:
         """How many it has open."""
         return int(psutil.Process(self.pid).num_fds())

@@ -6,6 +6,7 @@ is on record, with what was sent for it.
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,11 +31,12 @@ class Reply:
     - ``length``: a Content-Length to claim instead of the true one.
     - ``ranges``: a Range is obeyed. ``if_range``: but not if an If-Range names neither ``etag`` nor ``modified``.
     - ``cut_after``, ``stall_after``: after so many bytes of the body, end the connection, or wait for ``release``.
+      ``reset``: a cut is a reset, as of a router that has lost its state; what was on its way may be lost as well.
     - ``drip``: send one byte at a time, with so many seconds between two; 0: all at once.
     - ``silent``: wait for ``release`` before anything is sent.
     """
 
-    body: bytes = b""
+    body: bytes | memoryview = field(default=b"", repr=False)
     status: int = 200
     etag: str = '"1"'
     modified: str = ""
@@ -45,19 +47,24 @@ class Reply:
     if_range: bool = True
     cut_after: int | None = None
     stall_after: int | None = None
+    reset: bool = False
     drip: float = 0
     silent: bool = False
 
 
 @dataclass(slots=True)
 class Request:
-    """One request; header names are in lower case, ``sent`` counts bytes of the body, ``over`` says that it ended."""
+    """One request; header names are in lower case, ``sent`` counts bytes of the body, ``over`` says that it ended.
+
+    ``at`` is when it came, in seconds of the steady clock of this machine.
+    """
 
     method: str
     target: str
     headers: dict[str, str]
     sent: int = 0
     over: bool = field(default=False, compare=False)
+    at: float = field(default_factory=time.monotonic, compare=False)
 
 
 class Origin:
@@ -153,7 +160,9 @@ class Origin:
         if request.method != "HEAD":
             await self._send(request, reply, body, writer)
 
-    async def _send(self, request: Request, reply: Reply, body: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _send(
+        self, request: Request, reply: Reply, body: bytes | memoryview, writer: asyncio.StreamWriter
+    ) -> None:
         """The body in pieces that end where the reply cuts or stalls."""
         end = len(body) if reply.cut_after is None else min(len(body), reply.cut_after)
         while request.sent < end:
@@ -164,13 +173,15 @@ class Origin:
             if reply.stall_after is not None and request.sent < reply.stall_after:
                 stop = min(stop, reply.stall_after)
             piece = body[request.sent : stop]
-            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if reply.framing == "chunked" else piece)
+            writer.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")) if reply.framing == "chunked" else piece)
             await writer.drain()
             request.sent = stop
             await self._pause(reply.drip)
         if reply.framing == "chunked" and reply.cut_after is None:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
+        if reply.reset:
+            writer.transport.abort()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond the end."""
@@ -187,7 +198,7 @@ def _parsed(head: bytes) -> Request:
     return Request(method, target, {name.strip().lower(): value.strip() for name, _colon, value in pairs})
 
 
-def _part(request: Request, reply: Reply) -> tuple[int, bytes, list[tuple[str, str]]]:
+def _part(request: Request, reply: Reply) -> tuple[int, bytes | memoryview, list[tuple[str, str]]]:
     """Status, body and headers, with the Range obeyed where the reply obeys any."""
     match = _RANGE.fullmatch(request.headers.get("range", ""))
     unchanged = request.headers.get("if-range", reply.etag) in {reply.etag, reply.modified}

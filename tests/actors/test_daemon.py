@@ -34,6 +34,7 @@ async def test_it_boots_stops_and_comes_back(tmp_path: Path) -> None:
         assert (await daemon.status())["ready"] is True
         assert await daemon.metric("localctl_csms_connected") == 1
         assert daemon.rss() > 2**20
+        assert daemon.peak() > 2**20
         assert daemon.log
         await daemon.restart()
         await csms.until(lambda: len(csms.received("LC-0001", "BootNotification")) == 2)

@@ -57,6 +57,15 @@ async def test_a_body_is_cut(framing: str) -> None:
         assert origin.requests[0].sent == 1000
 
 
+async def test_a_cut_can_be_a_reset() -> None:
+    """Not even the end of the connection is told, and what is sent next finds nobody."""
+    async with Origin() as origin:
+        url = origin.script("/f", Reply(memoryview(IMAGE), cut_after=1000, reset=True))
+        with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientOSError)):
+            await fetch(url)
+        assert origin.requests[0].sent == 1000
+
+
 @pytest.mark.parametrize("length", [len(IMAGE) - 1, len(IMAGE) + 1])
 async def test_a_length_can_lie(length: int) -> None:
     """The Content-Length is the one that the reply claims."""

@@ -222,3 +222,20 @@ async def test_fetches_that_fail(tmp_path: Path) -> None:
             await hand.fetch(endless, "", "").run()
         assert (await hand.fetch(endless, "", md5(BODY)).run())[0] == md5(BODY)
         assert made.partial() == []
+
+
+async def test_what_the_csms_asks_for_as_well(tmp_path: Path) -> None:
+    """Row 7, L03.FR.08: from a stick first, then asked for by the CSMS: repaired from its origin, else it is told."""
+    async with Origin() as origin:
+        location = origin.script("/fw.bin", Reply(BODY), Reply(status=404))
+        async with mirror(tmp_path) as made:
+            await by_hand(made).receive(blocks(BODY), len(BODY), "stick.bin", "")
+            await made.publish(location, md5(BODY), 7)
+            assert await made.ended(7) == ["Published"]
+            made.published()[0].write_bytes(BODY[:-1])
+        async with mirror(tmp_path) as made:
+            await until(lambda: made.shop.catalogue.find(md5(BODY)))
+            assert made.told == []
+            made.published()[0].write_bytes(BODY[:-1])
+        async with mirror(tmp_path) as made:
+            assert await made.ended(7) == ["PublishFailed"]

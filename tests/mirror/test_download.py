@@ -263,6 +263,16 @@ async def test_only_what_is_missing_must_fit(origin: Origin, tmp_path: Path) -> 
         assert (await made.attempt(location, Resume(LAST, len(BODY), '"1"')).run()).md5 == MD5
 
 
+async def test_what_is_here_makes_no_room(tmp_path: Path) -> None:
+    """Faults, row 5: where nobody knows how much is missing (FTP without SIZE), a full disk is full all the same."""
+    async with bench(tmp_path, min_free_space=1000) as made:
+        made.leave(BODY[:LAST])
+        made.disk.free = (999,)
+        attempt = made.attempt("http://127.0.0.1/", Resume(LAST, None, "MDTM 1"))
+        with pytest.raises(StorageError, match="999 bytes free"):
+            await attempt.begin(Resume(LAST, None, "MDTM 1"), delimited=True)
+
+
 async def test_a_disk_that_fills_up_ends_the_try(origin: Origin, tmp_path: Path) -> None:
     """Faults, row 5: looked at again at each checkpoint; nothing of it is built on."""
     async with bench(tmp_path, Steady(pace=1.0), min_free_space=1000) as made:

@@ -1,10 +1,11 @@
 """Waiting for the download window, with a wall clock of the test's and without waiting."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from localctl.mirror.gate import Closed, Gate
+from localctl.mirror.gate import Gate
 from localctl.mirror.window import LOOK_SECONDS
 from localctl.values import Window, parse_window
 from tests.actors.news import TIMEOUT
@@ -49,13 +50,23 @@ async def test_it_opens_to_the_second() -> None:
     assert wall.now == pytest.approx(NIGHT + HOUR, abs=0.001)
 
 
+async def never() -> str:
+    """Work that comes to no end."""
+    await asyncio.Event().wait()
+    return "never"
+
+
+async def done() -> str:
+    """Work that has ended at once."""
+    return "done"
+
+
 async def test_it_closes_to_the_second() -> None:
-    """Whoever watches is told when the window ends."""
+    """What goes on when the window ends is ended with it."""
     wall = Wall(NIGHT + 3 * HOUR)
     made = gate("01:00-05:00", wall)
     assert made.is_open
-    with pytest.raises(Closed):
-        await made.watch()
+    assert await made.during(never()) is None
     assert wall.now == pytest.approx(NIGHT + 5 * HOUR, abs=0.001)
 
 
@@ -67,9 +78,55 @@ async def test_a_clock_that_jumps_is_followed() -> None:
     assert len(wall.slept) == 3
     wall = Wall(NIGHT + 2 * HOUR, {4: -1.75 * HOUR})
     made = gate("01:00-05:00", wall)
-    with pytest.raises(Closed):
-        await made.watch()
+    assert await made.during(never()) is None
     assert len(wall.slept) == 4
+
+
+@pytest.mark.parametrize("text", ["01:00-05:00", ""])
+async def test_what_ends_before_the_window_does_is_what_counts(text: str) -> None:
+    """Its result, and what it raises, come through; the look at the window ends with it."""
+
+    async def fail() -> None:
+        raise KeyError("a fault of ours")
+
+    made = gate(text, Wall(NIGHT + 2 * HOUR)) if text else Gate(None, lambda: NIGHT)
+    assert await made.during(done()) == "done"
+    with pytest.raises((KeyError, ExceptionGroup)):
+        await made.during(fail())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_ends_though_the_window_closes_counts() -> None:
+    """Whatever it came to while it was being ended, a disk that failed say, is its result."""
+
+    async def stubborn() -> str:
+        with suppress(asyncio.CancelledError):
+            await never()
+        return "failed"
+
+    assert await gate("01:00-05:00", Wall(NIGHT + 2 * HOUR)).during(stubborn()) == "failed"
+
+
+async def test_a_stop_is_not_lost_as_the_window_closes() -> None:
+    """Cancelled while the work saves what it has: it ends then; else a stop of localctl would wait for the window."""
+    saving, saved = asyncio.Event(), asyncio.Event()
+
+    async def work() -> str:
+        try:
+            return await never()
+        finally:
+            saving.set()
+            await saved.wait()
+
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+        made = gate("01:00-05:00", Wall(NIGHT + 2 * HOUR))
+        stopped = tasks.create_task(made.during(work()), name="stopped")
+        await saving.wait()
+        stopped.cancel()
+        await asyncio.sleep(0)
+        saved.set()
+        await asyncio.wait([stopped])
+    assert stopped.cancelled()
 
 
 async def test_without_a_window_it_never_closes() -> None:
@@ -79,8 +136,8 @@ async def test_without_a_window_it_never_closes() -> None:
     async with asyncio.timeout(TIMEOUT):
         await made.opened()
     async with asyncio.TaskGroup() as tasks:
-        watch = tasks.create_task(made.watch(), name="watch")
+        during = tasks.create_task(made.during(never()), name="during")
         for _ in range(10):
             await asyncio.sleep(0)
-        assert not watch.done()
-        watch.cancel()
+        assert not during.done()
+        during.cancel()

@@ -455,6 +455,25 @@ async def test_a_fault_of_ours_ends_one_publication(
     assert "publication 1 failed by a fault of localctl" in caplog.text
 
 
+@pytest.mark.usefixtures("in_utc")
+async def test_a_fault_of_ours_in_a_download_within_its_window(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L03.FR.06: it is logged, told as DownloadFailed, and the next publication has the slot and the window."""
+
+    async def faulty(*_: object) -> None:
+        raise KeyError("a fault of ours")
+
+    async with mirror(tmp_path, gate=Hours(2.0).gate, max_concurrent_downloads=1) as made:
+        with monkeypatch.context() as patched:
+            patched.setattr(made.shop.downloading.origin, "fetch", faulty)
+            await made.publish(origin.url + "/fw.bin", MD5, 1, retries=5)
+            assert await made.ended(1) == ["Downloading", "DownloadFailed"]
+        assert "publication 1 failed by a fault of localctl" in caplog.text
+        await made.publish(origin.script("/fw.bin", Reply(BODY)), MD5, 2)
+        assert await made.ended(2) == WHOLE
+
+
 @pytest.mark.parametrize("status", ["DownloadScheduled", "Downloading", "DownloadPaused"])
 async def test_a_fault_of_ours_in_any_state_is_told(origin: Origin, tmp_path: Path, status: str) -> None:
     """L03.FR.06: even what had not begun is ended, so that the CSMS does not wait for ever."""

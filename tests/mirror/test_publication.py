@@ -24,7 +24,6 @@ from localctl.mirror.publication import (
     FileStored,
     Notify,
     StoringFailed,
-    WindowClosed,
     step,
 )
 from localctl.store.records import ENDED, FLOWING, Publication, Resume, State
@@ -37,7 +36,7 @@ FAILED: Final = FetchFailed(final=False)
 REFUSED: Final = FetchFailed(final=True)
 EVENTS: Final[tuple[Event, ...]] = (
     Awaited(), Begun(), RIGHT, Fetched(WRONG, doubtful=False), Fetched(WRONG, doubtful=True), FAILED, REFUSED,
-    WindowClosed(), FileStored(), Damaged(), StoringFailed(), AlreadyPublished(), Cancelled(), Broken(),
+    FileStored(), Damaged(), StoringFailed(), AlreadyPublished(), Cancelled(), Broken(),
 )  # fmt: skip
 
 # From a state, by an event: the next state and the statuses that are reported (requirements, Publishing).
@@ -65,12 +64,12 @@ TABLE: Final[dict[State, dict[Event, tuple[State, str]]]] = {
         Broken(): DOWNLOAD_FAILED,
     },
     State.DOWNLOADING: {
+        Awaited(): PAUSED,
         RIGHT: VERIFIED,
         Fetched(WRONG, doubtful=False): INVALID_CHECKSUM,
         Fetched(WRONG, doubtful=True): (State.DOWNLOADING, ""),
         FAILED: PAUSED,
         REFUSED: DOWNLOAD_FAILED,
-        WindowClosed(): PAUSED,
         AlreadyPublished(): PUBLISHED,
         Broken(): DOWNLOAD_FAILED,
     },
@@ -153,7 +152,7 @@ def test_every_try_is_counted_and_reported() -> None:
 
 def test_a_window_that_closes_costs_no_try() -> None:
     """DownloadPaused at its end, Downloading again at its beginning, however often, and all tries are still there."""
-    ended, told = walk(*(Begun(), WindowClosed()) * 5, Begun(), RIGHT, start=replace(NEW, retries=0))
+    ended, told = walk(*(Begun(), Awaited()) * 5, Begun(), RIGHT, start=replace(NEW, retries=0))
     assert told == ["Downloading", "DownloadPaused"] * 5 + ["Downloading", "Downloaded", "ChecksumVerified"]
     assert ended.failures == 0
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from localctl.ocpp.messages import PublishFirmwareRequest
 from localctl.store.catalogue import Withdrawal
 from localctl.store.files import FirmwareFiles
 from localctl.store.records import State
+from tests.actors.news import TIMEOUT
 from tests.actors.origin import Origin, Reply
 from tests.mirror.workshop import Mirror, image, md5, mirror, until, uris
 
@@ -86,6 +88,15 @@ async def test_a_request_id_twice(origin: Origin, tmp_path: Path) -> None:
         assert rejected(await made.ask(location, MD5, 7)) == "DuplicateRequestId"
 
 
+async def test_a_request_id_twice_at_once(origin: Origin, tmp_path: Path) -> None:
+    """Faults, row 32: one of them is accepted, whoever else waits for the database."""
+    location = origin.script("/fw.bin", Reply(BODY))
+    async with mirror(tmp_path) as made:
+        asked = await asyncio.gather(made.ask(location, MD5, 7), made.ask(location, OTHER_MD5, 7))
+        assert sorted(str(answered["status"]) for answered in asked) == ["Accepted", "Rejected"]
+        assert rejected(next(each for each in asked if each["status"] == "Rejected")) == "DuplicateRequestId"
+
+
 class Full(FirmwareFiles):
     """A disk with no space left."""
 
@@ -104,6 +115,33 @@ async def test_no_space_left(origin: Origin, tmp_path: Path) -> None:
         assert rejected(await made.ask(location, OTHER_MD5, 2)) == "OutOfStorage"
         await made.publish(location, MD5, 3)
         assert await made.ended(3) == ["Published"]
+
+
+class Sluggish(FirmwareFiles):
+    """A disk that says nothing before the main loop has turned; full, where that is held up."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__(state_dir)
+        self.asked = threading.Event()
+        self.turned = threading.Event()
+
+    def space(self) -> tuple[int, int]:
+        """What there is."""
+        self.asked.set()
+        return super().space() if self.turned.wait(5) else (0, 0)
+
+
+async def test_a_slow_disk_holds_up_nobody(origin: Origin, tmp_path: Path) -> None:
+    """Loops and threads: while the disk is asked for its space, relays and heartbeats go on."""
+    disk = Sluggish(tmp_path)
+    async with mirror(tmp_path, files=disk, min_free_space=1) as made:
+        async with asyncio.TaskGroup() as tasks:
+            location = origin.script("/fw.bin", Reply(BODY))
+            asked = tasks.create_task(made.publish(location, MD5), name="ask")
+            await until(disk.asked.is_set)
+            disk.turned.set()
+            await asked
+        assert await made.ended() == WHOLE
 
 
 class Broken(FirmwareFiles):
@@ -324,6 +362,52 @@ async def test_a_cancellation_that_cannot_be_kept(origin: Origin, tmp_path: Path
         made.refuse_writes(refuse=False)
         assert [job.publication.state for job in made.publisher.jobs()] == [State.PAUSED, State.SCHEDULED]
         await is_cancelled(made, 1, 2)
+
+
+async def test_who_withdraws_goes_away(origin: Origin, tmp_path: Path) -> None:
+    """L04.FR.04: ``localctl unpublish`` is interrupted: what was begun is done; nothing is left halted for ever."""
+    async with mirror(tmp_path) as made:
+        location = origin.script("/fw.bin", LATER)
+        for request_id in (1, 2):
+            await made.publish(location, MD5, request_id)
+        await made.status("DownloadPaused", 1)
+        await made.status("DownloadScheduled", 2)
+        busy, go_on = threading.Event(), threading.Event()
+
+        def occupy() -> None:
+            busy.set()
+            go_on.wait(TIMEOUT)
+
+        made.shop.database._thread.submit(occupy)
+        await until(busy.is_set)
+        withdrawal = asyncio.get_running_loop().create_task(made.publisher.take_away(MD5))
+        await until(lambda: not made.shop.locations._lines)  # both are halted
+        withdrawal.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait([withdrawal])
+        assert made.publisher.jobs() == ()
+        assert (await made.kept()).publications == ()
+        await until(lambda: not made.partial())
+
+
+async def test_whatever_the_moment_a_second_request_and_a_withdrawal_agree(origin: Origin, tmp_path: Path) -> None:
+    """L04.FR.02: a published file is asked for again and withdrawn at once: after Unpublished no Published is told."""
+    location = origin.script("/fw.bin", Reply(BODY))
+    async with mirror(tmp_path) as made:
+        for turn in range(30):
+            await made.publish(location, MD5, 2 * turn)
+            await made.ended(2 * turn)
+            await made.publish(location, MD5, 2 * turn + 1)
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            assert await made.publisher.withdraw(MD5) is Withdrawal.WITHDRAWN
+            told = len(made.told)
+            assert (made.publisher.jobs(), made.shop.catalogue.files(), made.published()) == ((), (), [])
+            assert made.statuses(2 * turn + 1) in ([], ["Published"])
+            assert (await made.kept()).publications == ()
+            assert len(made.told) == told
 
 
 async def test_a_withdrawal_that_cannot_be_kept(origin: Origin, tmp_path: Path) -> None:

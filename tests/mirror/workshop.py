@@ -16,10 +16,10 @@ from localctl.config import Firmware
 from localctl.metrics import Metrics
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
-from localctl.mirror.job import Workshop
 from localctl.mirror.origins.schemes import Origins
 from localctl.mirror.publisher import Publisher
 from localctl.mirror.throttle import Throttle
+from localctl.mirror.workshop import Workshop
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest
 from localctl.store.catalogue import Catalogue

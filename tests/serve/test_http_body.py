@@ -181,21 +181,21 @@ def test_a_disk_that_fails_under_way_ends_the_connection(web: Shop, caplog: pyte
 
 
 def test_no_descriptor_left_ends_the_connection(
-    web: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 40: gone between the file and the socket's duplicate; the disk is not blamed, and nothing stays."""
 
     def dup(_: object) -> NoReturn:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    _, address = web.http()
-    with no_descriptor_lost(), web.dial(address) as station:
+    _, address = shop.http()
+    with no_descriptor_lost(), shop.dial(address) as station:
         monkeypatch.setattr(TransportSocket, "dup", dup)
-        station.sendall(f"GET {web.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert len(read_all(station)) < web.file.size
-    web.until_settled()
-    assert web.results(web.scheme) == {"complete": 0, "aborted": 1, "idle": 0}
-    assert web.count("storage_errors_total", operation="read") == 0
+        station.sendall(f"GET {shop.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert len(read_all(station)) < shop.file.size
+    shop.until_settled()
+    assert shop.results(shop.scheme) == {"complete": 0, "aborted": 1, "idle": 0}
+    assert shop.count("storage_errors_total", operation="read") == 0
     assert caplog.records == []
 
 

@@ -121,6 +121,21 @@ async def test_a_file_is_kept_until_it_is_withdrawn(database: Database) -> None:
     assert (await database.load()).files == ()
 
 
+async def test_a_file_of_nobody_becomes_that_of_who_asks_for_it(database: Database) -> None:
+    """L03.FR.08: one published by hand has an origin, and somebody to be told, once the CSMS has asked for it too."""
+    first = await database.add_publication(publication(1, state=State.PUBLISHED))
+    second = await database.add_publication(publication(2, location="http://example.com/2", state=State.PUBLISHED))
+    await database.add_files([file_record(location=""), file_record(checksum="0" * 32)])
+    for each in (replace(first, state=State.DOWNLOADING), first, second):
+        await database.record(each)
+    by_hand, other = (await database.load()).files
+    assert (by_hand.request_id, by_hand.location) == (1, first.location)
+    assert other == file_record(checksum="0" * 32)
+    named = await database.add_publication(publication(3, checksum=other.checksum, state=State.PUBLISHED))
+    await database.record(named)
+    assert await database.file(other.checksum) == replace(other, request_id=3)  # from where it came already
+
+
 async def test_settling_takes_one_notification_out(database: Database) -> None:
     """L03.FR.11: what the CSMS has answered waits no longer and is the last one sent; twice does no harm."""
     kept = await database.add_publication(publication(5))

@@ -12,6 +12,7 @@ import ssl
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import responses
 from typing import Final, Protocol
 
 import aiohttp
@@ -145,10 +146,10 @@ async def _receive(response: aiohttp.ClientResponse, resume: Resume, sink: Sink)
             await sink.drop()
             raise OriginFailed("the file has changed at the origin")
         case status if is_final(status) or status < 400:
-            raise OriginRefused(f"the origin answered {status} {response.reason}")
+            raise OriginRefused(_answered(status))
         case status:
             wait = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-            raise OriginFailed(f"the origin answered {status} {response.reason}", wait)
+            raise OriginFailed(_answered(status), wait)
     async for data in response.content.iter_any():
         await sink.take(data)
 
@@ -162,8 +163,13 @@ def _url(text: str, base: URL | None = None) -> URL:
         raise OriginRefused(what) from None
 
 
+def _answered(status: int) -> str:
+    """A status, for the log, with its own phrase: the origin's could be anything."""
+    return f"the origin answered {status} {responses.get(status, '')}".rstrip()
+
+
 def _words(fault: Exception, now: float) -> str:
-    """What went wrong, for the log; never the location, which may hold a password."""
+    """What went wrong, for the log; never the location, which may hold a password, nor what the origin said."""
     match fault:
         case aiohttp.ConnectionTimeoutError():
             words = "the origin cannot be reached: it took too long to connect"
@@ -173,6 +179,8 @@ def _words(fault: Exception, now: float) -> str:
             words = f"TLS with the origin failed: {explain(fault.__cause__, now)}"
         case aiohttp.ClientConnectorDNSError():
             words = f"the origin's name cannot be resolved: {fault.os_error.strerror}"
+        case aiohttp.ServerDisconnectedError():  # its own words hold the headers that came, where some did
+            words = "the connection to the origin broke: it ended before the answer was there"
         case aiohttp.ClientPayloadError():
             words = "the origin's answer was cut short"
         case aiohttp.ClientResponseError():

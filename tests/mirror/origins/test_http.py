@@ -314,6 +314,33 @@ async def test_a_connection_that_breaks() -> None:
     assert SECRET not in str(fault)
 
 
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 302 Found\r\nLocation: http://x/?sig=p@ss-w0rd\r\nX-Mo"])
+async def test_a_head_that_is_cut(head: bytes) -> None:
+    """Faults, row 13: it may pass; what came of the head, a signed location say, is told to nobody."""
+
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        await writer.drain()
+
+    async with raw(talk) as address:
+        fault, _ = await failed(f"http://{address}/fw.bin")
+    assert isinstance(fault, OriginFailed)
+    assert str(fault) == "the connection to the origin broke: it ended before the answer was there"
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "404 Not Found"), (503, "503 Service Unavailable"), (799, "799")])
+async def test_the_phrase_of_a_status_is_ours(status: int, words: str) -> None:
+    """An origin cannot write into our log: neither what steers a terminal nor a password that it repeats."""
+
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 %d \x1b[31m\xe9 p@ss-w0rd\r\nContent-Length: 0\r\n\r\n" % status)
+        await writer.drain()
+
+    async with raw(talk) as address:
+        fault, _ = await failed(f"http://{address}/fw.bin")
+    assert str(fault) == f"the origin answered {words}"
+
+
 def chain(origin: Origin, length: int) -> str:
     """The location of a file behind so many redirects."""
     for hop in range(length):
