@@ -93,7 +93,7 @@ async def test_row_33_replies(open_serving: OpenSite) -> None:
 
 async def test_row_33_the_data_connection_never_comes(open_serving: OpenSite) -> None:
     """Row 33: 150, and 425 when the time is over; until then DownloadOngoing, then Unpublished, and nothing stays."""
-    site = await open_serving(idle_timeout_seconds=2)
+    site = await open_serving(idle_timeout_seconds=5)
     file = firmware(300_000)
     _, uris = await site.published(file)
     address, path = place(uris, "ftp")
