@@ -2,7 +2,8 @@
 
 ``recv`` with MSG_TRUNC throws TCP's bytes away without copying them, so one core of clients outruns any server here.
 TLS shakes hands as it should, and what comes then is dropped undeciphered. Run as ``python -m tests.bench.load URL
-CLIENTS SECONDS``; prints ``go`` once every client has its first bytes, and one JSON object at the end.
+CLIENTS SECONDS``; prints ``go`` once every client has its connection, one JSON object when the time is over, and ends
+with its input.
 """
 
 import json
@@ -121,4 +122,5 @@ def _no_questions() -> ssl.SSLContext:
 
 if __name__ == "__main__":
     location, how_many, how_long = sys.argv[1:]
-    print(json.dumps(load(location, int(how_many), float(how_long))))
+    print(json.dumps(load(location, int(how_many), float(how_long))), flush=True)
+    sys.stdin.read()  # what serves us goes on until it has been looked at

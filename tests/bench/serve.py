@@ -50,7 +50,10 @@ class Server:
 async def measure(server: Server, clients: int, seconds: float) -> Sample:
     """Load ``server``."""
     command = [sys.executable, "-m", "tests.bench.load", server.url, str(clients), str(seconds)]
-    run = await asyncio.create_subprocess_exec(*ON_CLIENT_CORE, *command, stdout=asyncio.subprocess.PIPE)
+    run = await asyncio.create_subprocess_exec(
+        *ON_CLIENT_CORE, *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert run.stdin is not None
     assert run.stdout is not None
     assert await run.stdout.readline() == b"go\n"
     before = cpu(server.pid)
@@ -58,6 +61,7 @@ async def measure(server: Server, clients: int, seconds: float) -> Sample:
     sample = Sample(
         told["bytes"] / told["seconds"], (cpu(server.pid) - before) / told["bytes"] * 1e9, memory(server.pid)
     )
+    run.stdin.close()
     assert await run.wait() == 0
     return sample
 
