@@ -1,8 +1,8 @@
 """Sending the bytes of a published file as the body of an HTTPS answer.
 
 There is no sendfile over TLS, and aiohttp's own way round it costs five to ten times as much and spins where stations
-vanish. Each piece is read into one buffer that all transfers of a loop share, and given to OpenSSL record by record for
-as long as the socket takes them; what it did not take is read again.
+vanish. Each piece is read into one buffer that all transfers of a loop share, and given to OpenSSL whole. Where the
+socket takes only a part of it, it is read and given again when there is room: OpenSSL knows how far it was.
 """
 
 import os
@@ -35,14 +35,11 @@ class SealedBody(FileBody):
         source, buffer, write = transfer.file.fileno(), self._buffer, sock.send
 
         def push(at: int, end: int) -> int:
-            got, sent = os.preadv(source, [buffer[: min(end - at, PIECE)]], at), 0
+            piece = buffer[: os.preadv(source, [buffer[: min(end - at, PIECE)]], at)]
             try:
-                while sent < got:
-                    sent += write(buffer[sent : min(sent + RECORD, got)])
-            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):  # the same record again, when there is room
-                if not sent:
-                    raise BlockingIOError from None
-            return sent
+                return write(piece) if piece else 0
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):  # it has begun, and goes on with the same bytes
+                raise BlockingIOError from None
 
         return await send(sock, push, transfer.start, transfer.count)
 

@@ -83,22 +83,24 @@ class Bench:
         checksum = hashlib.md5(make_file(www / "fw.bin"), usedforsecurity=False).hexdigest()
         files = self._certificate()
         csms = await stack.enter_async_context(Csms())
-        nginx = await stack.enter_async_context(Nginx(self._folder / "nginx", www))
-        sealed = await stack.enter_async_context(Nginx(self._folder / "tls", www, certificate=files))
-        vsftpd = await stack.enter_async_context(Vsftpd(self._folder / "vsftpd", www))
+        origin = await stack.enter_async_context(Nginx(self._folder / "origin", www))
+        shelf = self._folder / "lc" / "state" / "firmware"  # the very file: how it lies in memory makes a difference
+        nginx = await stack.enter_async_context(Nginx(self._folder / "nginx", shelf))
+        sealed = await stack.enter_async_context(Nginx(self._folder / "tls", shelf, certificate=files))
+        vsftpd = await stack.enter_async_context(Vsftpd(self._folder / "vsftpd", shelf))
         https = {"listen": "127.0.0.1:0", "cert_file": str(files[0]), "key_file": str(files[1])}
         overrides = {"publish": {"https": https}, "log": {"level": "warning"}}
         self._daemon = await stack.enter_async_context(Daemon(self._folder / "lc", csms.url, overrides))
         await self._daemon.ready()
         await csms.controller()
-        request = {"requestId": 1, "location": f"{nginx.url}/fw.bin", "checksum": checksum}
+        request = {"requestId": 1, "location": f"{origin.url}/fw.bin", "checksum": checksum}
         await csms.call(LC, "PublishFirmware", request)
         http, over_tls, ftp = (await csms.wait_status(1, "Published", timeout=120))["location"]
-        ours = self._daemon.pid
+        ours, path = self._daemon.pid, f"{checksum}/fw.bin"
         self._servers = {
-            "http": (Server("localctl", ours, http), Server("nginx", nginx.pid, f"{nginx.url}/fw.bin")),
-            "https": (Server("localctl", ours, over_tls), Server("nginx", sealed.pid, f"{sealed.url}/fw.bin")),
-            "ftp": (Server("localctl", ours, ftp), Server("vsftpd", vsftpd.pid, f"{vsftpd.url}/fw.bin")),
+            "http": (Server("localctl", ours, http), Server("nginx", nginx.pid, f"{nginx.url}/{path}")),
+            "https": (Server("localctl", ours, over_tls), Server("nginx", sealed.pid, f"{sealed.url}/{path}")),
+            "ftp": (Server("localctl", ours, ftp), Server("vsftpd", vsftpd.pid, f"{vsftpd.url}/{path}")),
         }
         for pid in (ours, nginx.pid, sealed.pid, vsftpd.pid):
             pin(pid, SERVER_CORE)
