@@ -191,7 +191,7 @@ async def test_row_20_many_wait(open_site: OpenSite, rounds: Callable[[int, int]
 
     site.csms.hooks[STATUS] = ignore
     for request_id in publications:
-        await site.publish(f"{site.origin.url}/none.bin", f"{request_id:032}", requestId=request_id)
+        await site.publish(f"{site.origin.url}/{request_id}.bin", f"{request_id:032}", requestId=request_id)
     for request_id in publications:
         await site.daemon.logged(f"publication {request_id}: DownloadFailed")
     await site.daemon.restart()
