@@ -34,7 +34,6 @@ from localctl.mirror.publisher import Publisher
 from localctl.mirror.throttle import Throttle
 from localctl.mirror.workshop import Workshop
 from localctl.overview import Rooms
-from localctl.precedence import step_back
 from localctl.pulse import Pulse
 from localctl.renewal import Certificate, Files
 from localctl.store.catalogue import Catalogue
@@ -99,7 +98,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP changes nothing yet: restart localctl instead")
         async with AsyncExitStack() as stack:
             self._lock(stack)
-            threads = ThreadPoolExecutor(self._config.firmware.max_concurrent_downloads + 2, "disk", step_back)
+            threads = ThreadPoolExecutor(self._config.firmware.max_concurrent_downloads + 2, thread_name_prefix="disk")
             stack.callback(threads.shutdown)
             await loop.run_in_executor(threads, self._files.prepare)
             database = await open_or_rebuild(self._state_dir / DATABASE, self._files, threads, time.time)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from localctl.metrics import Metrics
-from localctl.precedence import step_back
 from localctl.pulse import INTERVAL_SECONDS, Pulse
 from localctl.renewal import LOOK_SECONDS, Files
 from localctl.serve import tcp
@@ -77,7 +76,6 @@ class FtpServer:
             self._thread.join()
 
     def _run(self, loop: Any, server: "_Listener") -> None:
-        step_back()
         try:
             loop.call_every(INTERVAL_SECONDS, self.pulse.beat)
             loop.call_every(self._lending.sweep_interval, self._lending.sweep)

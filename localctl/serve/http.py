@@ -20,7 +20,6 @@ from aiohttp import web
 
 from localctl.errors import LendError
 from localctl.metrics import Metrics
-from localctl.precedence import step_back
 from localctl.pulse import Pulse
 from localctl.renewal import Certificate
 from localctl.serve import tcp
@@ -91,7 +90,6 @@ class HttpServer:
         thread.join()
 
     def _run(self, sock: socket.socket) -> None:
-        step_back()
         try:
             with sock, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # uvloop has no sendfile
                 runner.run(self._serve(sock))
