@@ -14,6 +14,30 @@ from tests.actors.origin import Origin
 from tests.actors.site import OpenSite, Site
 
 ALL = os.environ.get("LOCALCTL_TESTS_ALL") == "1"
+SHOWN = 2000  # bytes of a difference that help who reads of it
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say where files differ, instead of all that is in them: the end of a log must hold the failures."""
+    if op != "==" or max(len(repr(one)) for one in (left, right)) <= SHOWN:
+        return None
+    parts = [(left, right)]
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        parts.extend(zip(left, right, strict=False))
+    told = [f"{_short(left)} == {_short(right)}"]
+    for one, other in parts:
+        if isinstance(one, bytes) and isinstance(other, bytes) and one != other:
+            same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+            at = min(len(one), len(other)) if same is None else same
+            told.append(
+                f"{len(one)} and {len(other)} bytes, the same up to {at}: {one[at:][:40]!r}, {other[at:][:40]!r}"
+            )
+    return told
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN // 10]} ... {text[-100:]}"
 
 
 @pytest.fixture
