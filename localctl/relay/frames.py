@@ -1,22 +1,227 @@
-"""What kind of message passes, seen from its first bytes. Rules: bytes in, a label out.
+"""WebSocket frames in a stream of bytes: where each ends, and whether it may be passed on. Rules: no I/O, no clock.
 
-A relay looks and never parses: it must pass on what is no JSON, what has an unknown action and what comes with a
-later OCPP (Part 4 §6.4). The kind is for the metrics only and decides nothing.
+Data frames stay the bytes that they came as. A station's frames are masked by a client and go on as a client's, so the
+mask stays valid (RFC 6455 §5.3) and nothing is unmasked. What protects us is looked at before anything is kept:
+masking, reserved bits, opcodes, fragmentation, the size of control frames, and the length that a header announces.
+Whether text is UTF-8 is the far end's to say; its close code reaches the sender all the same. The verdicts are those of
+`websockets`' own parser.
 """
 
-import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
-# OCPP-J 4.1.3, and 5 and 6 of OCPP 2.1.
-_KINDS: Final = {b"2": "call", b"3": "callresult", b"4": "callerror", b"5": "callresulterror", b"6": "send"}
-_USUAL: Final = {b"[" + digit + b",": kind for digit, kind in _KINDS.items()}
-_SPACED: Final = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*([2-6])[ \t\r\n]*,")
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close, CloseCode, Frame, Opcode
+
+from localctl.relay.kinds import message_type
+
+# The first two bytes of a frame (RFC 6455 §5.2).
+_FIN: Final = 0x80
+_RSV1: Final = 0x40
+_RSV23: Final = 0x30
+_OPCODE: Final = 0x0F
+_MASKED: Final = 0x80
+_LENGTH: Final = 0x7F
+_CONTROL: Final = 0x08  # opcodes from here on
+_TWO_BYTES: Final = 126  # lengths that say how long the length is
+_EIGHT_BYTES: Final = 127
+_LARGEST_CONTROL: Final = 125
+_KEY: Final = 4  # bytes of a mask
+
+_WHOLE_TEXT: Final = _FIN | Opcode.TEXT
+_OPCODES: Final = frozenset(Opcode)
+_PEEK: Final = 32  # bytes of a message that tell its kind
+_USUAL: Final = {
+    int.from_bytes(start, "big"): (message_type(start),) for start in (b"[2,", b"[3,", b"[4,", b"[5,", b"[6,")
+}
+_USUAL_START: Final = 3  # bytes of these
+
+Passed = Callable[[bytes, tuple[str, ...], int], None]
+Control = Callable[[int, bytes], None]
 
 
-def message_type(payload: bytes) -> str:
-    """The kind of an OCPP-J message, a label of relay_messages_total; ``other`` where it is none."""
-    usual = _USUAL.get(payload[:3])
-    if usual is not None:
-        return usual
-    match = _SPACED.match(payload)
-    return "other" if match is None else _KINDS[match[1]]
+class Fault(Exception):
+    """What came is none of the WebSocket's: ``code`` is the close code for who sent it."""
+
+    def __init__(self, code: CloseCode, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Walker:
+    """Walks along one direction's bytes, in pieces of any size.
+
+    ``passed`` gets whole data frames, one or more, with the kinds of the messages that end in them and the bytes of
+    their payloads; ``control`` the opcode and payload of each control frame. After a close frame nothing is looked at.
+    ``masked``: the peer is a client. ``deflate``: permessage-deflate is agreed on. ``limit``: bytes of a message.
+    """
+
+    __slots__ = (
+        "_control",
+        "_deflate",
+        "_held",
+        "_kind",
+        "_kinds",
+        "_limit",
+        "_masked",
+        "_needed",
+        "_over",
+        "_passed",
+        "_size",
+        "_so_far",
+    )
+
+    def __init__(self, passed: Passed, control: Control, limit: int, *, masked: bool, deflate: bool = False) -> None:
+        self._passed = passed
+        self._control = control
+        self._limit = limit
+        self._masked = masked
+        self._deflate = deflate
+        self._held: bytearray | None = None  # the beginning of a frame
+        self._needed = 0  # bytes of it, before it is worth looking at again
+        self._so_far: int | None = None  # bytes of the fragments of a message whose end has not come
+        self._kind = ""
+        self._kinds: list[str] = []  # of the frames to be passed next
+        self._size = 0
+        self._over = False
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes. Raises Fault, once the whole frames before it have been passed; not to be called after it."""
+        if self._over or not data:
+            return
+        if self._held is not None:
+            self._held += data
+            if len(self._held) < self._needed:
+                return
+            data, self._held = bytes(self._held), None
+        elif self._so_far is None and data[0] == _WHOLE_TEXT and self._passes_at_once(data):
+            return
+        self._walk(data)
+
+    def _passes_at_once(self, data: bytes) -> bool:
+        """Whether ``data`` is what nearly all of it is: one whole text message, of no great size."""
+        size = len(data)
+        if size < 8:
+            return False
+        length, start = data[1], 2
+        if self._masked:
+            length -= _MASKED
+            start += _KEY
+        if length == _TWO_BYTES:
+            length = data[2] << 8 | data[3]
+            start += 2
+        if start + length != size or not _USUAL_START <= length <= self._limit:
+            return False
+        first = int.from_bytes(data[start : start + _USUAL_START], "big")
+        if self._masked:
+            first ^= int.from_bytes(data[start - _KEY : start - _KEY + _USUAL_START], "big")
+        self._passed(data, _USUAL.get(first) or (self._kind_at(data, start, size),), length)
+        return True
+
+    def _walk(self, data: bytes) -> None:
+        begin = at = 0  # of the frames to be passed next, and where we are
+        try:
+            while not self._over and (head := self._head(data, at)):
+                opcode, start, end = head
+                if opcode & _CONTROL:
+                    self._pass(data[begin:at])
+                    begin = end
+                    self._obey(opcode, _unmasked(data, start, end) if self._masked else data[start:end])
+                else:
+                    self._follow(data, at, start, end)
+                at = end
+        finally:
+            self._pass(data[begin:at])
+        if at < len(data) and not self._over:
+            self._held = bytearray(data[at:])
+
+    def _head(self, data: bytes, at: int) -> tuple[int, int, int] | None:
+        """The opcode, where the payload begins and where it ends; None while the frame is not whole."""
+        self._needed = 2
+        if len(data) - at < self._needed:
+            return None
+        first, second = data[at], data[at + 1]
+        length = second & _LENGTH
+        wide = {_TWO_BYTES: 2, _EIGHT_BYTES: 8}.get(length, 0)
+        opcode = first & _OPCODE
+        if opcode not in _OPCODES:
+            raise Fault(CloseCode.PROTOCOL_ERROR, f"opcode {opcode}")
+        if bool(second & _MASKED) != self._masked:
+            raise Fault(CloseCode.PROTOCOL_ERROR, "a frame that is not masked" if self._masked else "a masked frame")
+        self._needed += wide
+        if len(data) - at < self._needed:
+            return None
+        if wide:
+            length = int.from_bytes(data[at + 2 : at + 2 + wide], "big")
+        if length > self._limit - (self._so_far or 0):
+            raise Fault(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self._limit} bytes")
+        self._check(first, opcode, length)
+        start = at + self._needed + (_KEY if self._masked else 0)
+        self._needed = start + length - at
+        return (opcode, start, start + length) if start + length <= len(data) else None
+
+    def _check(self, first: int, opcode: int, length: int) -> None:
+        """RFC 6455 §5.2, 5.4, 5.5; RFC 7692 §6: the bit of a compressed message stands in its first frame."""
+        compressible = self._deflate and opcode in (Opcode.TEXT, Opcode.BINARY)
+        if first & _RSV23 or (first & _RSV1 and not compressible):
+            raise Fault(CloseCode.PROTOCOL_ERROR, "a reserved bit is set")
+        if opcode & _CONTROL:
+            if length > _LARGEST_CONTROL or not first & _FIN:
+                raise Fault(CloseCode.PROTOCOL_ERROR, "a control frame that is long or fragmented")
+        elif (opcode == Opcode.CONT) != (self._so_far is not None):
+            raise Fault(CloseCode.PROTOCOL_ERROR, "a fragment out of order")
+
+    def _obey(self, opcode: int, payload: bytes) -> None:
+        if opcode == Opcode.CLOSE:
+            try:
+                Close.parse(payload)
+            except ProtocolError as fault:
+                raise Fault(CloseCode.PROTOCOL_ERROR, str(fault)) from None
+            except UnicodeDecodeError:
+                raise Fault(CloseCode.INVALID_DATA, "a close reason that is no UTF-8") from None
+            if self._so_far is not None:
+                raise Fault(CloseCode.PROTOCOL_ERROR, "closed in the middle of a message")
+            self._over = True
+        self._control(opcode, payload)
+
+    def _follow(self, data: bytes, at: int, start: int, end: int) -> None:
+        """A data frame, which is to be passed on."""
+        if self._so_far is None:
+            self._kind = "other" if data[at] & _RSV1 else self._kind_at(data, start, end)
+        self._size += end - start
+        if data[at] & _FIN:
+            self._so_far = None
+            self._kinds.append(self._kind)
+        else:
+            self._so_far = (self._so_far or 0) + end - start
+
+    def _pass(self, run: bytes) -> None:
+        if run:
+            kinds, size = tuple(self._kinds), self._size
+            self._kinds, self._size = [], 0
+            self._passed(run, kinds, size)
+
+    def _kind_at(self, data: bytes, start: int, end: int) -> str:
+        end = min(end, start + _PEEK)
+        return message_type(_unmasked(data, start, end) if self._masked else data[start:end])
+
+
+def _unmasked(data: bytes, start: int, end: int) -> bytes:
+    """The payload there, without the mask that stands before it (RFC 6455 §5.3)."""
+    size = end - start
+    key = (data[start - _KEY : start] * (size // _KEY + 1))[:size]
+    return (int.from_bytes(data[start:end], "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+
+
+def split(run: bytes, *, masked: bool) -> Iterator[Frame]:
+    """The frames of a run that a Walker has passed, unmasked."""
+    at = 0
+    while at < len(run):
+        first, length = run[at], run[at + 1] & _LENGTH
+        wide = {_TWO_BYTES: 2, _EIGHT_BYTES: 8}.get(length, 0)
+        if wide:
+            length = int.from_bytes(run[at + 2 : at + 2 + wide], "big")
+        start = at + 2 + wide + (_KEY if masked else 0)
+        at = start + length
+        payload = _unmasked(run, start, at) if masked else run[start:at]
+        yield Frame(Opcode(first & _OPCODE), payload, bool(first & _FIN), bool(first & _RSV1))

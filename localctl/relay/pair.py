@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from localctl.metrics import MESSAGE_TYPES, Metrics
 from localctl.relay import policy
-from localctl.relay.frames import message_type
+from localctl.relay.kinds import message_type
 from localctl.relay.legs import CLOSE_SECONDS, CsmsLeg, Leg, StationLeg
 from localctl.relay.policy import Ending, Side
 from localctl.relay.roster import Relay
