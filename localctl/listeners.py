@@ -19,7 +19,6 @@ from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.relay.door import Door
 from localctl.renewal import Certificate, Files
-from localctl.serve import tcp
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
 from localctl.starvation import Starvation
@@ -28,6 +27,7 @@ from localctl.store.names import published_uri
 from localctl.systemd import socket_path
 from localctl.tls import server_context
 from localctl.values import Address
+from localctl.wire import tcp
 
 log = logging.getLogger("localctl.listeners")
 
@@ -74,7 +74,7 @@ class Listeners:
             self.addresses["admin"] = await self._admin.start()
             await self._open_socket(hands)
         if self.door:  # last: a station that gets in finds everything else there
-            self.addresses["stations.ws"] = await self.door.start()
+            self.addresses |= await self.door.start()
         self.told |= {name: str(address) for name, address in self.addresses.items()}
         for name, place in self.told.items():
             log.info("listening on %s for %s", place, name)

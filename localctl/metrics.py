@@ -14,8 +14,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from localctl.traffic import Traffic
+
 PROTOCOLS: Final = ("http", "https", "ftp")
-DIRECTIONS: Final = ("to_csms", "to_station")
 CONNECTION_FAILURES: Final = ("refused", "timeout", "dns", "tls", "auth", "closed", "protocol")
 HANDSHAKES: Final = (
     "accepted",
@@ -29,7 +30,6 @@ HANDSHAKES: Final = (
     "failed",
 )
 DISCONNECTS: Final = ("station", "csms", "replaced", "oversize", "invalid", "timeout", "stopping", "failed")
-MESSAGE_TYPES: Final = ("call", "callresult", "callerror", "callresulterror", "send", "other")
 PUBLISH_RESULTS: Final = ("Published", "DownloadFailed", "InvalidChecksum", "PublishFailed", "cancelled")
 PUBLICATION_STATES: Final = ("scheduled", "downloading", "paused", "verified")
 DOWNLOAD_RESULTS: Final = ("complete", "failed", "refused", "cancelled")
@@ -103,13 +103,7 @@ class Metrics:
         self.station_disconnects = self._counter(
             "station_disconnects", "Relays that ended, by what ended them.", reason=DISCONNECTS
         )
-        self.relay_messages = self._counter(
-            "relay_messages", "Messages passed on.", direction=DIRECTIONS, type=MESSAGE_TYPES
-        )
-        self.relay_bytes = self._counter("relay_bytes", "Bytes of messages passed on.", direction=DIRECTIONS)
-        self.relay_rejected_messages = self._counter(
-            "relay_rejected_messages", "Messages not passed on.", reason=("oversize", "invalid")
-        )
+        self.traffic = Traffic(self.registry)
 
     def _mirror(self) -> None:
         self.publish_requests = self._counter(

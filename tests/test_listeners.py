@@ -20,8 +20,8 @@ from localctl.config import parse
 from localctl.errors import ConfigurationError, ListenError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
-from localctl.serve import tcp
 from localctl.store.catalogue import Catalogue
+from localctl.wire import tcp
 
 NOBODY: Any = None
 HANDS = Hands(NOBODY, NOBODY, NOBODY)

@@ -5,96 +5,145 @@ No proxy of the environment is used: the CSMS is where the configuration says, o
 """
 
 import asyncio
-import dataclasses
-import functools
 import logging
+import socket
 import ssl
-from typing import Any, Final, Literal, cast
+from dataclasses import dataclass
+from typing import Final
 
-from websockets.asyncio.client import ClientConnection, connect
+from aiohappyeyeballs import start_connection
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.http11 import Request, Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
+from websockets.uri import WebSocketURI, parse_uri
 
 from localctl.config import Csms
 from localctl.relay import policy
-from localctl.relay.legs import CLOSE_SECONDS, QUEUE_FRAMES, CsmsLeg
-from localctl.relay.policy import Headers, Refusal
+from localctl.relay.deflate import Offers
+from localctl.relay.handshake import Head, asked, host_field
+from localctl.relay.policy import Refusal
+from localctl.wire.tls_handshake import seal
 
+_EARLY: Final = 64 * 1024  # bytes taken from a CSMS that speaks before its station's leg is there
+_HAPPY_EYEBALLS: Final = 0.25  # seconds, RFC 8305 §8
 # `websockets` logs handshakes with their credentials, and peers' faults with tracebacks: what matters of both is in
 # our own lines.
 QUIET: Final = logging.getLogger("localctl.relay.websockets")
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Target:
-    """The CSMS of all stations. ``url`` gives scheme, host and port only; times are seconds, sizes bytes.
+    """The CSMS of all stations. Of its URL scheme, host and port count; times are seconds, sizes bytes.
 
-    ``tls`` True stands for the system's roots, None for no TLS.
+    ``tls`` None: none is spoken. ``compress``: permessage-deflate is offered even where a station does not offer it.
     """
 
-    url: str
-    tls: ssl.SSLContext | Literal[True] | None
+    uri: WebSocketURI
+    tls: ssl.SSLContext | None
     connect_timeout: float
     ping_interval: float
-    max_size: int
+    compress: bool
 
     @classmethod
-    def of(cls, csms: Csms, tls: ssl.SSLContext | None, max_size: int) -> "Target":
+    def of(cls, csms: Csms, tls: ssl.SSLContext | None) -> "Target":
         """The CSMS of the configuration; ``tls`` counts where its URL asks for TLS."""
-        secure = parse_uri(csms.url).secure
-        return cls(
-            csms.url,
-            (tls or True) if secure else None,
-            csms.connect_timeout_seconds,
-            csms.ping_interval_seconds,
-            max_size,
-        )
+        uri = parse_uri(csms.url)
+        secured = (tls or ssl.create_default_context()) if uri.secure else None
+        return cls(uri, secured, csms.connect_timeout_seconds, csms.ping_interval_seconds, csms.compression)
 
 
-def _leg(path: str, protocol: ClientProtocol, **settings: Any) -> CsmsLeg:
-    # A parsed and rebuilt URL loses `;params` and an empty query (§6.2: byte for byte).
-    protocol.uri = dataclasses.replace(protocol.uri, path=path, query="")
-    return CsmsLeg(protocol, **settings)
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An open WebSocket to the CSMS; ``take`` gives what came on it since its 101, once its leg is there."""
+
+    transport: asyncio.Transport
+    response: Response
+    subprotocol: str | None
+    deflate: PerMessageDeflate | None
+    opening: "_Opening"
+
+    def early(self) -> bytes:
+        """What came since its 101; to be asked for once its leg has taken over."""
+        return bytes(self.opening.early)
 
 
-class _Connect(connect):
-    """`connect`, to a request target that no parser has touched, and without redirects."""
+class _Opening(asyncio.Protocol):
+    """A handshake under way; ``answered`` gets the 101."""
 
-    def __init__(self, target: Target, path: str, offer: tuple[str, ...], headers: Headers) -> None:
-        ping = target.ping_interval or None
-        super().__init__(
-            target.url,
-            # A wrapper will do, says `websockets`; its annotation knows types only.
-            create_connection=cast("type[ClientConnection]", functools.partial(_leg, path)),
-            subprotocols=[Subprotocol(name) for name in offer],
-            additional_headers=headers,
-            user_agent_header=None,  # the station's own is among the headers, if it sent one
-            proxy=None,
-            open_timeout=target.connect_timeout,
-            ping_interval=ping,
-            ping_timeout=ping,
-            close_timeout=CLOSE_SECONDS,
-            max_size=target.max_size,
-            max_queue=QUEUE_FRAMES,
-            logger=QUIET,
-            ssl=target.tls,
-        )
+    def __init__(self, protocol: ClientProtocol, request: Request) -> None:
+        self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.early = bytearray()
+        self._protocol = protocol
+        self._request = request
+        self._head = Head()
+        self.transport: asyncio.Transport
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Never."""
-        return exc
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  for the types
+        self.transport = transport
+        self._protocol.send_request(self._request)
+        transport.write(b"".join(self._protocol.data_to_send()))
+
+    def data_received(self, data: bytes) -> None:
+        """The answer, and what comes with it."""
+        head, rest = self._head.split(data)
+        if head:
+            self._protocol.receive_data(head)
+            self._look()
+        if self._protocol.state is State.OPEN:
+            self.early += rest
+            if len(self.early) > _EARLY:
+                self.transport.pause_reading()
+        elif rest:  # the body of a refusal
+            self._protocol.receive_data(rest)
+            self._look()
+
+    def eof_received(self) -> None:
+        """Where a body ends with the connection."""
+        if not self.answered.done():
+            self._protocol.receive_eof()
+            self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Without an answer, if none came before."""
+        if not self.answered.done():
+            self.answered.set_exception(exc if isinstance(exc, OSError) else InvalidMessage("no answer"))
+
+    def _look(self) -> None:
+        if self.answered.done():
+            return
+        if self._protocol.handshake_exc is not None:
+            self.answered.set_exception(self._protocol.handshake_exc)
+            return
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                self.answered.set_result(event)
 
 
-async def dial(target: Target, path: str, offer: tuple[str, ...], headers: Headers) -> CsmsLeg | Refusal:
-    """Open the CSMS's side of a relay: ``path`` is the station's request target, ``headers`` its own.
+async def dial(target: Target, request: Request, offer: tuple[str, ...], offers: Offers) -> Upstream | Refusal:
+    """Open the CSMS's side of a relay for the station that sent ``request``.
 
-    What keeps it from opening is returned as what the station is to be answered.
+    ``offer`` are the subprotocols, ``offers`` the compression that go on. What keeps it from opening is returned as
+    what the station is to be answered.
     """
+    protocol = ClientProtocol(
+        target.uri,
+        extensions=offers.factories or None,
+        subprotocols=[Subprotocol(name) for name in offer],
+        logger=QUIET,
+    )
+    opening = _Opening(protocol, asked(request, host_field(target.uri), protocol.key, offer, offers.field))
+    open_at_last = False
     try:
-        return cast("CsmsLeg", await _Connect(target, path, offer, headers))
+        async with asyncio.timeout(target.connect_timeout):
+            await _connect(target, opening)
+            response = await opening.answered
+        open_at_last = True
     except InvalidStatus as fault:
         answer = fault.response
         return policy.refused_by_csms(
@@ -104,12 +153,29 @@ async def dial(target: Target, path: str, offer: tuple[str, ...], headers: Heade
         return _misunderstood(fault)
     except (OSError, UnicodeError) as fault:  # UnicodeError: a host name that no resolver takes
         return _unreachable(fault, target.connect_timeout)
+    finally:
+        if not open_at_last and hasattr(opening, "transport"):
+            opening.transport.abort()
+    deflate = next((one for one in protocol.extensions if isinstance(one, PerMessageDeflate)), None)
+    return Upstream(opening.transport, response, protocol.subprotocol, deflate, opening)
+
+
+async def _connect(target: Target, opening: _Opening) -> None:
+    loop = asyncio.get_running_loop()
+    host, port = target.uri.host, target.uri.port
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    sock = await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS)
+    if target.tls:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await seal(sock, target.tls, host, opening)
+    else:
+        await loop.create_connection(lambda: opening, sock=sock)
 
 
 def _misunderstood(fault: InvalidHandshake) -> Refusal:
     if not isinstance(fault, InvalidMessage):
         return policy.nonsense(f"the CSMS's answer is no WebSocket handshake: {_shown(fault)}")
-    if isinstance(fault.__cause__, EOFError):
+    if fault.__cause__ is None or isinstance(fault.__cause__, EOFError):
         return policy.unreachable("the CSMS ended the connection without an answer")
     return policy.nonsense(f"the CSMS answered no HTTP: {_shown(fault.__cause__)}")
 
@@ -125,15 +191,3 @@ def _unreachable(fault: OSError | UnicodeError, seconds: float) -> Refusal:
     if isinstance(fault, TimeoutError):
         return policy.unreachable(f"the CSMS did not answer within {seconds:g} s")
     return policy.unreachable(f"the CSMS cannot be reached: {fault}")
-
-
-async def dial_while(
-    waiting: asyncio.Future[None], target: Target, path: str, offer: tuple[str, ...], headers: Headers
-) -> CsmsLeg | Refusal | None:
-    """As ``dial``, given up at once when ``waiting`` is done first: then None."""
-    async with asyncio.TaskGroup() as group:
-        dialling = group.create_task(dial(target, path, offer, headers), name="relay: dial the CSMS")
-        either: set[asyncio.Future[CsmsLeg | Refusal] | asyncio.Future[None]] = {dialling, waiting}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        dialling.cancel()
-    return None if dialling.cancelled() else dialling.result()

@@ -1,68 +1,171 @@
-"""The two WebSockets of a relay, and what `websockets` leaves to us about their ends. Edge: it decides nothing.
+"""One WebSocket of a relay, from its opening handshake's end to its TCP connection's. Edge: the rules are frames' and
+policy's.
 
-Three things end a leg for certain, whatever its peer does: a closing handshake whose TCP connection stays open, a
-peer that takes nothing more, and our own wish to close it. `websockets` by itself notices the first and the second
-only at the next ping, and waits for ever for a ping that it cannot write.
+Four things end a leg for certain, whatever its peer does: a closing handshake whose TCP connection stays open, a peer
+that is silent, one that takes nothing more, and our own wish to close it. Nothing here waits: a leg has timers and no
+tasks, as there may be two thousand of them.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.connection import Connection
-from websockets.asyncio.server import ServerConnection
+from websockets.frames import Close, CloseCode, Frame, Opcode
 
-from localctl.relay.roster import Relay
+from localctl.relay.frames import Fault, Passed, Walker
+from localctl.relay.policy import Side
 
 CLOSE_SECONDS: Final = 5.0  # for a closing handshake that we begin
 LINGER_SECONDS: Final = 0.5  # for the TCP connection to end after the closing handshake; §6.3: the other leg waits
 STALL_SECONDS: Final = 60.0  # for a peer that takes nothing, where pings are off
-QUEUE_FRAMES: Final = 4  # read ahead, a leg: with max_message_size it bounds the memory of a relay
+_REASON: Final = 123  # bytes of a close frame's reason (RFC 6455 §5.5)
+
+# All legs read into the same: none keeps it past buffer_updated. A relay at rest has no buffer.
+_BUFFER: Final = memoryview(bytearray(64 * 1024))
 
 
-class Leg(Connection):
-    """One WebSocket of a relay. ``lost`` is done when its TCP connection has ended."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a leg behaves; ``ping`` is the seconds between two pings, and for their answer; 0: none. ``limit``: bytes of
+    a message.
+    """
 
-    lost: asyncio.Future[None]
-    _linger: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
+    side: Side
+    ping: float
+    limit: int
+    deflate: bool = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection is open."""
-        super().connection_made(transport)
-        self.lost = self.loop.create_future()
+    @property
+    def is_client(self) -> bool:
+        """Whether we are: so is a station to its CSMS."""
+        return self.side == "csms"
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The TCP connection has ended."""
-        super().connection_lost(exc)
-        for timer in (self._linger, self._stall):
-            if timer is not None:
-                timer.cancel()
-        self.lost.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes came. After the last frame that may come the peer has LINGER_SECONDS to end the TCP connection."""
-        super().data_received(data)
-        ended = self.protocol.close_rcvd is not None or self.protocol.parser_exc is not None
-        if ended and self._linger is None:
-            self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+class Watcher(Protocol):
+    """Who is told of a leg's end."""
+
+    def ended(self, leg: "Leg", received: tuple[int, str] | None, failed: int | None) -> None:
+        """It has, or is about to: with that close frame, or as we failed it with that code, or without a word."""
+
+    def lost(self, leg: "Leg") -> None:
+        """Its TCP connection has ended."""
+
+
+class Leg(asyncio.BufferedProtocol):
+    """The WebSocket on ``transport``; ``passed`` gets its data frames. ``other`` is set by whoever pairs it."""
+
+    __slots__ = (
+        "_alive",
+        "_deaf",
+        "_is_full",
+        "_linger",
+        "_loop",
+        "_manner",
+        "_pong",
+        "_stall",
+        "_tick",
+        "_walker",
+        "_watcher",
+        "is_open",
+        "other",
+        "transport",
+        "write",
+    )
+
+    other: "Leg"
+
+    def __init__(self, transport: asyncio.Transport, manner: Manner, watcher: Watcher, passed: Passed) -> None:
+        self.transport = transport
+        self.write: Callable[[bytes], None] = transport.write
+        self.is_open = True  # data may be written
+        self._deaf = False  # nothing that comes is looked at
+        self._alive = True  # something came since the last ping
+        self._is_full = False
+        self._pong: bytes | None = None
+        self._manner = manner
+        self._watcher = watcher
+        self._walker = Walker(passed, self._control, manner.limit, masked=not manner.is_client, deflate=manner.deflate)
+        self._loop = asyncio.get_running_loop()
+        self._tick = self._loop.call_later(manner.ping, self._ping) if manner.ping else None
+        self._linger: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        transport.set_protocol(self)
+
+    def begin(self, early: bytes) -> None:
+        """Read on, after ``early``, which came with the handshake."""
+        if early:
+            self._feed(early)
+        self.transport.resume_reading()
+
+    # What comes in.
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  one size for all
+        """Where to read into."""
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """That many bytes came."""
+        self._feed(_BUFFER[:nbytes].tobytes())
+
+    def _feed(self, data: bytes) -> None:
+        self._alive = True
+        if self._deaf:
+            return
+        try:
+            self._walker.feed(data)
+        except Fault as fault:
+            self.fail(fault)
+
+    def eof_received(self) -> None:
+        """The peer sends no more: the transport closes when what waits is sent."""
+        self._end(None, None)
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == Opcode.PING:
+            if self._is_full:
+                self._pong = payload  # the last one is enough (RFC 6455 §5.5.3)
+            elif self.is_open:
+                self._send(Opcode.PONG, payload)
+        elif opcode == Opcode.CLOSE:
+            if self.is_open:
+                self._send(Opcode.CLOSE, payload)
+            close = Close.parse(payload)
+            self._end((int(close.code), close.reason), None)
+            self._hang_up()
+
+    # What goes out.
+
+    def _send(self, opcode: Opcode, payload: bytes) -> None:
+        self.write(Frame(opcode, payload).serialize(mask=self._manner.is_client))
+
+    def _ping(self) -> None:
+        self._tick = self._loop.call_later(self._manner.ping, self._ping)
+        if not self._alive:
+            self.fail(Fault(CloseCode.INTERNAL_ERROR, "no answer to a ping"))
+        elif self.is_open and not self._is_full:
+            self._alive = False
+            self._send(Opcode.PING, b"")
 
     def pause_writing(self) -> None:
-        """The peer takes less than we send: from now on it must take something."""
-        super().pause_writing()
+        """The peer takes less than we send: from now on it must take something, and its other side wait."""
+        self._is_full = True
+        self.other.transport.pause_reading()
         self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
-        super().resume_writing()
-        if self._stall is not None:
+        self._is_full = False
+        self.other.transport.resume_reading()
+        if self._stall:
             self._stall.cancel()
-            self._stall = None
+        if self._pong is not None and self.is_open:
+            self._send(Opcode.PONG, self._pong)
+        self._pong = None
 
     def _watch(self, before: int) -> None:
-        pings = self.ping_interval is not None and self.ping_timeout is not None
-        patience = (self.ping_interval or 0) + (self.ping_timeout or 0) if pings else STALL_SECONDS
-        self._stall = self.loop.call_later(patience, self._stalled, before)
+        patience = 2 * self._manner.ping or STALL_SECONDS
+        self._stall = self._loop.call_later(patience, self._stalled, before)
 
     def _stalled(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
@@ -71,32 +174,46 @@ class Leg(Connection):
         else:
             self.transport.abort()
 
-    async def shut(self, code: int, reason: str = "") -> None:
-        """Close the leg, in at most CLOSE_SECONDS. On a closed leg: nothing."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self.close(code, reason)
-        except TimeoutError:
-            self.transport.abort()
-        await self.wait_closed()
+    # The end.
 
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake; over in CLOSE_SECONDS at most. On a leg that is closing: nothing."""
+        if self.is_open:
+            self._send(Opcode.CLOSE, Close(code, reason).serialize())
+            self._end(None, None)
 
-class StationLeg(Leg, ServerConnection):
-    """The station's WebSocket, to us as its CSMS. ``relay`` is set once the CSMS has accepted the station."""
+    def fail(self, fault: Fault) -> None:
+        """End the leg for what its peer did."""
+        if self.is_open:
+            reason = str(fault).encode()[:_REASON].decode(errors="ignore")
+            self._send(Opcode.CLOSE, Close(fault.code, reason).serialize())
+        self._deaf = True
+        self._end(None, int(fault.code))
+        self._hang_up()
 
-    present: set["StationLeg"]  # all that have a TCP connection; the door's
-    relay: Relay | None = None
+    def _end(self, received: tuple[int, str] | None, failed: int | None) -> None:
+        self.is_open = False
+        if self._tick:
+            self._tick.cancel()
+        self._linger = self._linger or self._loop.call_later(CLOSE_SECONDS, self.transport.abort)
+        self._watcher.ended(self, received, failed)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The station is here."""
-        super().connection_made(transport)
-        self.present.add(self)
+    def _hang_up(self) -> None:
+        """The closing handshake is over: the server ends the TCP connection, the client waits (RFC 6455 §7.1.1)."""
+        if self._linger:
+            self._linger.cancel()
+        self._linger = self._loop.call_later(LINGER_SECONDS, self.transport.abort)
+        if self._manner.is_client or self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The station has gone."""
-        self.present.discard(self)
-        super().connection_lost(exc)
-
-
-class CsmsLeg(Leg, ClientConnection):
-    """Our WebSocket to the CSMS in that station's name."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  however it ended
+        """The TCP connection has ended."""
+        self._end(None, None)
+        for timer in (self._tick, self._linger, self._stall):
+            if timer:
+                timer.cancel()
+        self._watcher.lost(self)

@@ -6,7 +6,7 @@ one connection alone, and what ends one side ends the other in the same words as
 that holds nothing it may relay, a house that is full, and a CSMS that does not answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, Literal
@@ -105,16 +105,30 @@ def ocpp_version(subprotocol: str | None) -> str:
 
 
 def passed_on(headers: Iterable[tuple[str, str]]) -> Headers:
-    """The headers of one side's handshake that the other side is to see, as they came (Part 4 §6.1)."""
+    """The headers of one side's answer that the other side is to see, as they came (Part 4 §6.1)."""
+    return rewritten(headers, {})
+
+
+def rewritten(headers: Iterable[tuple[str, str]], own: Mapping[str, str | None]) -> Headers:
+    """One side's headers as the other side is to see them (Part 4 §6.1): in their order and their words.
+
+    What concerns one connection alone is ``own``: at the place where the other side has it, else at the end; None:
+    nowhere. Words that say the same stay (``upgrade`` for ``Upgrade``).
+    """
     given = tuple(headers)
+    left = {name.lower(): (name, value) for name, value in own.items()}
     named = {
         token.strip().lower() for name, value in given if name.lower() == "connection" for token in value.split(",")
     }
-    return tuple(
-        (name, value)
-        for name, value in given
-        if name.lower() not in _HOP_BY_HOP | named and not name.lower().startswith(_HANDSHAKE)
-    )
+    made: list[tuple[str, str]] = []
+    for name, value in given:
+        if name.lower() in left:
+            _, mine = left.pop(name.lower())
+            if mine is not None:
+                made.append((name, value if value.lower() == mine.lower() else mine))
+        elif name.lower() not in _HOP_BY_HOP | named and not name.lower().startswith(_HANDSHAKE):
+            made.append((name, value))
+    return (*made, *((name, value) for name, value in left.values() if value is not None))
 
 
 def refused_by_csms(status: int, phrase: str, headers: Iterable[tuple[str, str]], body: bytes) -> Refusal:

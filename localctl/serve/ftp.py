@@ -13,13 +13,13 @@ from typing import Any, Final
 from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
 from localctl.renewal import LOOK_SECONDS, Files
-from localctl.serve import tcp
 from localctl.serve.ftp_library import FTPServer, IOLoop
 from localctl.serve.ftp_session import Session, session_class
 from localctl.serve.transfer import Lending
 from localctl.starvation import PAUSE_SECONDS, Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
+from localctl.wire import tcp
 
 KEY: Final = "publish.ftp.listen"
 _SPARE_CONNECTIONS: Final = 128  # beside two for each transfer: sessions that walk the folders

@@ -11,9 +11,9 @@ import socket
 from io import FileIO
 from typing import Any, Final
 
-from localctl.serve import tcp
 from localctl.serve.ftp_library import DTPHandler, FTPHandler
 from localctl.serve.transfer import FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Result, Transfer
+from localctl.wire import tcp
 
 _PIECE: Final = 16 * 2**20  # bytes a call, so that one fast station does not keep the loop from the others
 _log = logging.getLogger("localctl.serve.ftp")

@@ -15,11 +15,11 @@ from pyftpdlib.handlers.ftps.data import TLS_DTPHandler
 
 from localctl import tls
 from localctl.renewal import Files
-from localctl.serve import tcp
 from localctl.serve.ftp_data import DataConnection, LentFile
 from localctl.serve.ftp_session import Session
 from localctl.serve.sealed import RECORD
 from localctl.serve.transfer import LONGEST_LOOK_SECONDS
+from localctl.wire import tcp
 
 _RECORDS: Final = 16  # a call, so that one fast station does not keep the loop from the others
 _COMMANDS: Final = ("AUTH", "PBSZ", "PROT")

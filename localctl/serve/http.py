@@ -22,16 +22,16 @@ from localctl.errors import LendError
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.renewal import Certificate
-from localctl.serve import tcp
 from localctl.serve.http_body import FileBody, refusal, without_body
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
-from localctl.serve.tls_listener import TlsListener
 from localctl.serve.transfer import Lending
 from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
+from localctl.wire import tcp
+from localctl.wire.tls_listener import TlsListener
 
 _KEEPALIVE_SECONDS: Final = 30  # for a request to be there whole, from the connection or from the last answer
 _LINGERING_SECONDS: Final = 5  # for the rest of a body that nobody wants

@@ -14,11 +14,11 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from localctl.errors import LendError, NotAdmitted, TransfersExhausted
-from localctl.serve import tcp
 from localctl.serve.http_headers import Answer
 from localctl.serve.sending import send
 from localctl.serve.transfer import EXHAUSTED, FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS, Lending, Result, Transfer
 from localctl.store.catalogue import PublishedFile
+from localctl.wire import tcp
 
 SERVER: Final = "localctl"
 PIECE: Final = 16 * 2**20  # bytes a call, so that one fast station does not keep the loop from the others

@@ -9,13 +9,13 @@ import os
 import ssl
 from typing import ClassVar, Final
 
-from localctl.serve import tcp
 from localctl.serve.http_body import FileBody
 from localctl.serve.http_headers import Answer
 from localctl.serve.sealed import RECORD
 from localctl.serve.sending import send
 from localctl.serve.transfer import Lending, Transfer
 from localctl.store.catalogue import PublishedFile
+from localctl.wire import tcp
 
 PIECE: Final = 16 * RECORD  # 256 KiB
 

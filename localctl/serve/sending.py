@@ -7,7 +7,7 @@ spins where stations vanish. Here the socket stays registered while the file is 
 import asyncio
 from collections.abc import Callable
 
-from localctl.serve import tcp
+from localctl.wire import tcp
 
 Push = Callable[[int, int], int]
 

@@ -16,10 +16,11 @@ from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
 from localctl.metrics import Metrics
 from localctl.networks import plain_address
 from localctl.seldom import Seldom
-from localctl.serve import paths, tcp
+from localctl.serve import paths
 from localctl.serve.opening import open_published
 from localctl.serve.sealed import opened
 from localctl.store.catalogue import Catalogue, Loan, Protocol, PublishedFile
+from localctl.wire import tcp
 
 Result = Literal["complete", "aborted", "idle"]
 Refusal = Literal["not_found", "busy", "busy_address", "network", "stopping"]

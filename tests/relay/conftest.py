@@ -137,7 +137,7 @@ async def open_house() -> AsyncIterator[OpenHouse]:
             rest = {key: value for key, value in keys.items() if not key.startswith("csms_")}
             house = House(Stations(ws=StationsWs(listen=Address("127.0.0.1", 0)), **rest), csms, tls)
             stack.push_async_callback(house.door.stop)
-            house.address = await house.door.start()
+            (house.address,) = (await house.door.start()).values()
             return house
 
         yield opened

@@ -1,10 +1,10 @@
 """Handshakes in `websockets`' types."""
 
+from localctl.relay.answer import offered, refused
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
 from localctl.relay import policy
-from localctl.relay.answer import offered, refused
 from localctl.relay.policy import Refusal
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from localctl.serve import tcp
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
+from localctl.wire import tcp
 from tests.actors.aborts import ABORTS, VANISHING
 from tests.actors.wire import PATIENCE_SECONDS, Talk, read_all
 from tests.serve.conftest import Shop, no_descriptor_lost, until

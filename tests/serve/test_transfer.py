@@ -10,10 +10,11 @@ import pytest
 
 from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
 from localctl.networks import parse_network
-from localctl.serve import tcp, transfer
+from localctl.serve import transfer
 from localctl.serve.transfer import Lending, Transfer
 from localctl.store.catalogue import Withdrawal
 from localctl.values import Address
+from localctl.wire import tcp
 from tests.serve.conftest import NAME, Shop, no_descriptor_lost, until
 
 PEER: Final = "192.0.2.7"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 import trustme
 
-from localctl.serve.sealed_transport import SealedTransport
+from localctl.wire.sealed_transport import SealedTransport
 
 LARGE = os.urandom(9 * 2**20)
 

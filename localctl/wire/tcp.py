@@ -22,13 +22,13 @@ _ESTABLISHED: Final = 1
 _CLOSED: Final = 7  # TCP_CLOSE, linux/tcp_states.h
 
 
-def listen(key: str, address: Address) -> socket.socket:
+def listen(key: str, address: Address, backlog: int = BACKLOG) -> socket.socket:
     """A listening socket; ``::`` takes IPv4 as well. Raises ListenError, naming the configuration's ``key``."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, where = min(found, key=lambda each: each[0] != socket.AF_INET)  # a name: IPv4 before IPv6
         both = address.host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server(where, family=family, backlog=BACKLOG, dualstack_ipv6=both)
+        return socket.create_server(where, family=family, backlog=backlog, dualstack_ipv6=both)
     except OSError as fault:
         raise ListenError(key, str(address), fault.strerror or str(fault)) from None
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pytest
 import trustme
 
-from localctl.serve import tls_listener
-from localctl.serve.tls_listener import TlsListener
 from localctl.starvation import Starvation
+from localctl.wire import tls_handshake
+from localctl.wire.tls_listener import TlsListener
 
 
 class Echo(asyncio.Protocol):
@@ -65,7 +65,7 @@ async def connected(shop: Shop) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 async def test_one_that_says_nothing_is_let_go(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handshake has its time, and does not keep others from theirs."""
-    monkeypatch.setattr(tls_listener, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(tls_handshake, "HANDSHAKE_SECONDS", 0.5)
     reader, writer = await connected(shop)
     assert await shop.echoes()
     assert await reader.read() == b""

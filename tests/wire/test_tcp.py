@@ -4,8 +4,8 @@ from contextlib import suppress
 import pytest
 
 from localctl.errors import ListenError
-from localctl.serve import tcp
 from localctl.values import Address
+from localctl.wire import tcp
 from tests.serve.conftest import until
 
 

@@ -1,7 +1,7 @@
-"""A station's TLS connection as a transport of asyncio's kind. Edge.
+"""A TLS connection as a transport of asyncio's kind. Edge.
 
-OpenSSL has the socket itself. asyncio's own TLS passes everything through two more buffers, which costs a station over
-half a MiB of memory, and through as many copies; and while a file is sent its socket could not be watched.
+OpenSSL has the socket itself. asyncio's own TLS passes everything through two more buffers, which costs a connection
+over half a MiB of memory, and through as many copies; and while a file is sent its socket could not be watched.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any, Final
 _READ: Final = 64 * 1024
 _RECORD: Final = 16 * 1024
 _HIGH: Final = 64 * 1024
+Receiver = asyncio.Protocol | asyncio.BufferedProtocol
 _FULL: Final = (ssl.SSLWantWriteError, ssl.SSLWantReadError)
 
 
@@ -21,8 +22,10 @@ class SealedTransport(asyncio.Transport):
     Whoever has paused reading and sees an empty write buffer may write to ``get_extra_info("socket")`` himself.
     """
 
-    def __init__(self, sock: ssl.SSLSocket, protocol: asyncio.Protocol) -> None:
-        super().__init__({"socket": sock, "peername": sock.getpeername(), "sslcontext": sock.context})
+    def __init__(self, sock: ssl.SSLSocket, protocol: Receiver) -> None:
+        super().__init__(
+            {"socket": sock, "ssl_object": sock, "peername": sock.getpeername(), "sslcontext": sock.context}
+        )
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._protocol = protocol
@@ -51,6 +54,8 @@ class SealedTransport(asyncio.Transport):
         """Give the protocol what comes."""
         self._reading = True
         self._watch()
+        if not self._lost and self._sock.pending():  # what OpenSSL holds already, no event tells of
+            self._loop.call_soon(self._read)
 
     def _watch(self) -> None:
         if self.is_reading() and not self._lost:
@@ -59,19 +64,30 @@ class SealedTransport(asyncio.Transport):
     def _read(self) -> None:
         while self.is_reading():
             try:
-                data = self._sock.recv(_READ)
+                came = self._receive()
             except _FULL:
                 return
             except OSError as fault:
                 self._lose(fault)
                 return
-            if not data:
+            if not came:
                 self._protocol.eof_received()
                 self.close()
                 return
-            self._protocol.data_received(data)
-            if self._lost or not self._sock.pending():  # what OpenSSL holds already, no event tells of
+            if self._lost or not self._sock.pending():
                 return
+
+    def _receive(self) -> int:
+        """The bytes that the protocol was given; 0 at the end."""
+        if isinstance(self._protocol, asyncio.BufferedProtocol):
+            size = self._sock.recv_into(self._protocol.get_buffer(-1))
+            if size:
+                self._protocol.buffer_updated(size)
+            return size
+        data = self._sock.recv(_READ)
+        if data:
+            self._protocol.data_received(data)
+        return len(data)
 
     # What goes out.
 
@@ -79,11 +95,24 @@ class SealedTransport(asyncio.Transport):
         """Send, now or when the socket takes it."""
         if self._closing or self._lost:
             return
-        waiting = bool(self._unsent)
-        self._unsent += data
-        if not waiting:
-            self._flush()
+        if self._unsent or len(data) > _RECORD:
+            waiting = bool(self._unsent)
+            self._unsent += data
+            if not waiting:
+                self._flush()
+        else:
+            self._send_at_once(data)
         self._tell()
+
+    def _send_at_once(self, data: bytes | bytearray | memoryview) -> None:
+        """One record, which is sent whole or, where the socket is full, the same bytes again later."""
+        try:
+            self._sock.send(data)
+        except _FULL:
+            self._unsent += data
+            self._loop.add_writer(self._sock, self._flush)
+        except OSError as fault:
+            self._lose(fault)
 
     def get_write_buffer_size(self) -> int:
         """Bytes that wait."""
@@ -161,7 +190,7 @@ class SealedTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Give what comes to another."""
-        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101
+        assert isinstance(protocol, asyncio.Protocol | asyncio.BufferedProtocol)  # noqa: S101  no others are read for
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:

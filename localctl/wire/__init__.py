@@ -1,0 +1,1 @@
+"""TCP and TLS connections, below any protocol that is spoken on them."""

@@ -1,0 +1,98 @@
+"""Stations that come to a listener of TLS: accepted, and their handshakes seen through. Edge."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from localctl.starvation import PAUSE_SECONDS, Starvation
+from localctl.wire import tcp
+from localctl.wire.sealed_transport import SealedTransport
+from localctl.wire.tls_handshake import Handshake
+
+Failed = Callable[[str, OSError | ValueError], None]
+_log: Final = logging.getLogger("localctl.wire")
+
+
+class TlsListener:
+    """Gives each connection to ``sock`` whose handshake comes to something in time a protocol of ``factory``'s.
+
+    ``key`` names the listener in what ``starvation`` logs. ``failed`` is told of handshakes that came to nothing, with
+    the peer's address.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        factory: Callable[[], asyncio.Protocol],
+        starvation: Starvation,
+        key: str,
+        failed: Failed | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._context = context
+        self._factory = factory
+        self._starvation = starvation
+        self._key = key
+        self._failed = failed
+        self._shaking: dict[Handshake, str] = {}
+        self._pause: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Listen."""
+        self._sock.setblocking(False)
+        self._go_on()
+
+    def close(self) -> None:
+        """Take nobody any more, and end the handshakes under way; connections go on."""
+        if self._pause:
+            self._pause.cancel()
+        self._loop.remove_reader(self._sock)
+        self._failed = None
+        for handshake in tuple(self._shaking):
+            handshake.end()
+
+    def _go_on(self) -> None:
+        self._loop.add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(tcp.BACKLOG):
+            try:
+                link, peer = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as fault:
+                if not self._starvation.is_behind(fault, self._key):
+                    raise
+                self._loop.remove_reader(self._sock)  # rather than spin
+                self._pause = self._loop.call_later(PAUSE_SECONDS, self._go_on)
+                return
+            self._take(link, str(peer[0]))
+
+    def _take(self, link: socket.socket, peer: str) -> None:
+        link.setblocking(False)
+        try:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sealed = self._context.wrap_socket(link, server_side=True, do_handshake_on_connect=False)
+        except OSError:  # it is gone already
+            link.close()
+            return
+        handshake = Handshake(sealed, self._over)
+        self._shaking[handshake] = peer
+        handshake.go_on()
+
+    def _over(self, handshake: Handshake, fault: OSError | ValueError | None) -> None:
+        peer = self._shaking.pop(handshake)
+        if fault:
+            _log.debug("The TLS handshake of %s failed: %s", peer, fault)
+            if self._failed:
+                self._failed(peer, fault)
+            return
+        try:
+            SealedTransport(handshake.sock, self._factory())
+        except OSError:  # it is gone again
+            handshake.sock.close()
