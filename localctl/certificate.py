@@ -1,7 +1,7 @@
-"""From when to when certificates are valid. Rules: the bytes of a PEM file in, Unix times out.
+"""From when to when certificates are valid, and of what kind they are. Rules: the bytes of a PEM file in.
 
-The standard library tells this only of a peer's certificate that it has just accepted, so the few fields on the way to
-it are read here (X.509 in DER: RFC 5280, 4.1; times: 4.1.2.5).
+The standard library tells the first only of a peer's certificate that it has just accepted, and the second never, so
+the few fields on the way to them are read here (X.509 in DER: RFC 5280, 4.1; times: 4.1.2.5).
 """
 
 import base64
@@ -15,7 +15,9 @@ _PEM: Final = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----EN
 _VERSION: Final = 0xA0
 _UTC_TIME: Final = 0x17
 _GENERALIZED_TIME: Final = 0x18
-_VALIDITY: Final = 3  # behind the version: serial number, signature algorithm, issuer, validity
+_VALIDITY: Final = 3  # behind the version: serial number, signature algorithm, issuer, validity, subject, public key
+_PUBLIC_KEY: Final = 5
+_RSA: Final = bytes.fromhex("2a864886f70d010101")  # rsaEncryption, 1.2.840.113549.1.1.1 (RFC 3279, 2.3.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,30 @@ def validities(pem: bytes) -> tuple[Validity, ...]:
     return tuple(_validity(base64.b64decode(block, validate=False)) for block in _PEM.findall(pem))
 
 
+def is_rsa(pem: bytes) -> bool:
+    """Whether the first certificate of a PEM file is for an RSA key; raises ValueError where it is damaged."""
+    for block in _PEM.findall(pem):
+        try:
+            algorithm = next(_elements(_fields(base64.b64decode(block, validate=False))[_PUBLIC_KEY].content))
+            return next(_elements(algorithm.content)).content == _RSA
+        except (StopIteration, IndexError) as fault:
+            raise ValueError("is not a certificate") from fault
+    return False
+
+
 def _validity(der: bytes) -> Validity:
     try:
-        certificate = next(_elements(der))
-        signed = next(_elements(certificate.content))
-        fields = [element for element in _elements(signed.content) if element.tag != _VERSION]
-        begins, ends = _elements(fields[_VALIDITY].content)
+        begins, ends = _elements(_fields(der)[_VALIDITY].content)
     except (StopIteration, IndexError) as fault:
         raise ValueError("is not a certificate") from fault
     return Validity(_moment(begins), _moment(ends))
+
+
+def _fields(der: bytes) -> list[_Element]:
+    """What is signed, behind the version; StopIteration or IndexError where that is no certificate."""
+    certificate = next(_elements(der))
+    signed = next(_elements(certificate.content))
+    return [element for element in _elements(signed.content) if element.tag != _VERSION]
 
 
 def _elements(data: bytes) -> Iterator[_Element]:

@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from localctl.errors import ConfigurationError
 from localctl.faults import sentences, syntax_sentence
+from localctl.section import Section
 from localctl.sections import (
     Admin,
     Config,
@@ -26,11 +27,8 @@ from localctl.sections import (
     PublishFtp,
     PublishHttp,
     PublishHttps,
-    Section,
-    Stations,
-    StationsWs,
-    StationsWss,
 )
+from localctl.station_sections import Stations, StationsWs, StationsWss
 
 __all__ = [
     "DEFAULT_PATH",
@@ -59,7 +57,6 @@ _CREDENTIAL: Final = "credential:"
 
 # Keys that exist and are not obeyed yet, with the value that asks for nothing: refused by name, never ignored.
 NOT_OBEYED: Final[Mapping[str, object]] = {
-    "stations.wss": None,
     "admin.per_station_metrics": False,
 }
 

@@ -27,9 +27,32 @@ HANDSHAKES: Final = (
     "subprotocol",
     "full",
     "stopping",
+    "password",
+    "certificate",
+    "tls",
     "failed",
 )
-DISCONNECTS: Final = ("station", "csms", "replaced", "oversize", "invalid", "timeout", "stopping", "failed")
+DISCONNECTS: Final = (
+    "station",
+    "csms",
+    "replaced",
+    "oversize",
+    "invalid",
+    "timeout",
+    "certificate",
+    "stopping",
+    "failed",
+)
+AUTHENTICATED: Final = ("stations.ws", "stations.wss")  # the listeners that may ask who comes
+# Of OCPP's list (Part 2, appendices) those that a Local Controller can see, and one of ours.
+SECURITY_EVENTS: Final = (
+    "FailedToAuthenticateAtCsms",  # a station to us, or we to the CSMS
+    "InvalidChargingStationCertificate",  # A00.FR.408; B01.FR.12
+    "InvalidCsmsCertificate",  # A00.FR.310, FR.413
+    "InvalidTLSVersion",  # A00.FR.315, FR.418
+    "InvalidTLSCipherSuite",  # A00.FR.322, FR.425
+    "OwnIdentityClaimed",  # by a station, which would displace the uplink
+)
 PUBLISH_RESULTS: Final = ("Published", "DownloadFailed", "InvalidChecksum", "PublishFailed", "cancelled")
 PUBLICATION_STATES: Final = ("scheduled", "downloading", "paused", "verified")
 DOWNLOAD_RESULTS: Final = ("complete", "failed", "refused", "cancelled")
@@ -44,7 +67,7 @@ ACTIONS: Final = (
     "FirmwareStatusNotification",
     "LogStatusNotification",
 )
-CERTIFICATES: Final = ("csms", "publish.https", "publish.ftp")
+CERTIFICATES: Final = ("csms", "stations.wss", "stations.wss.rsa", "publish.https", "publish.ftp")
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 M = TypeVar("M", bound=MetricWrapperBase)
@@ -104,6 +127,13 @@ class Metrics:
             "station_disconnects", "Relays that ended, by what ended them.", reason=DISCONNECTS
         )
         self.traffic = Traffic(self.registry)
+        self.auth_failures = self._counter(
+            "auth_failures", "Stations that failed to prove who they are: TLS, certificate or password.",
+            listener=AUTHENTICATED,
+        )  # fmt: skip
+        self.security_events = self._counter(
+            "security_events", "Security events seen, by OCPP's names of them.", type=SECURITY_EVENTS
+        )
 
     def _mirror(self) -> None:
         self.publish_requests = self._counter(

@@ -10,6 +10,7 @@ import logging
 import math
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,32 +18,21 @@ from localctl import tls
 from localctl.certificate import validities
 from localctl.errors import ConfigurationError
 from localctl.metrics import Metrics
+from localctl.station_sections import StationsWss
 
 T = TypeVar("T")
 
 LOOK_SECONDS: Final = 5.0
+_WSS: Final = "stations.wss"
 _log = logging.getLogger("localctl.renewal")
 
 
-class Files:
-    """The two files of a certificate, watched; ``section`` is where their keys stand ("publish.https")."""
+class Watched:
+    """Files that somebody may replace."""
 
-    def __init__(self, section: str, cert_file: str, key_file: str, metrics: Metrics) -> None:
-        self.section = section
-        self.cert_file = cert_file
-        self.key_file = key_file
-        self._expiry = metrics.tls_certificate_expiry.labels(section)
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
         self._used = self._seen = self._signature()
-
-    def use(self, load: Callable[[], T]) -> T:
-        """What ``load`` makes of them, which is in use from now on.
-
-        Raises ConfigurationError where they cannot be read, and what ``load`` raises.
-        """
-        expiry = _expiry(tls.read_pem(f"{self.section}.cert_file", self.cert_file))
-        loaded = load()
-        self._expiry.set(expiry)
-        return loaded
 
     def have_changed(self) -> bool:
         """Whether they are others than before, and the same as at the last look; True once for each change."""
@@ -51,6 +41,38 @@ class Files:
             return False
         self._used = self._seen
         return True
+
+    def _signature(self) -> object:
+        try:
+            found = [Path(path).stat() for path in self._paths]
+        except OSError:
+            return None
+        return [(each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns) for each in found]
+
+
+class Files(Watched):
+    """The two files of a certificate, watched; ``section`` is where their keys stand ("publish.https"), ``kind`` begins
+    the keys' names ("rsa_").
+    """
+
+    def __init__(self, section: str, cert_file: str, key_file: str, metrics: Metrics, kind: str = "") -> None:
+        super().__init__(cert_file, key_file)
+        self.section = section
+        self.cert_file = cert_file
+        self.key_file = key_file
+        self.kind = kind
+        self._role = f"{section}.{kind}".rstrip("._")
+        self._expiry = metrics.tls_certificate_expiry.labels(self._role)
+
+    def use(self, load: Callable[[], T]) -> T:
+        """What ``load`` makes of them, which is in use from now on.
+
+        Raises ConfigurationError where they cannot be read, and what ``load`` raises.
+        """
+        expiry = _expiry(tls.read_pem(f"{self.section}.{self.kind}cert_file", self.cert_file))
+        loaded = load()
+        self._expiry.set(expiry)
+        return loaded
 
     def renew(self, load: Callable[[], object]) -> None:
         """If they have changed, use them; ``load`` raises ConfigurationError where they are of no use."""
@@ -61,14 +83,7 @@ class Files:
         except ConfigurationError as fault:
             _log.warning("The new certificate is of no use, and the old one stays: %s", "; ".join(fault.faults))
         else:
-            _log.info("New connections are shown the new certificate of %s", self.section)
-
-    def _signature(self) -> object:
-        try:
-            found = [Path(path).stat() for path in (self.cert_file, self.key_file)]
-        except OSError:
-            return None
-        return [(each.st_dev, each.st_ino, each.st_size, each.st_mtime_ns) for each in found]
+            _log.info("New connections are shown the new certificate of %s", self._role)
 
 
 class Certificate:
@@ -91,6 +106,62 @@ class Certificate:
     def _load(self) -> None:
         self._make()  # what fails in here leaves the context in use alone
         tls.load_chain(self.context, self._files.section, self._files.cert_file, self._files.key_file)
+
+
+class StationCertificates:
+    """What the stations' TLS listener shows, one certificate or an EC and an RSA one, and whom it trusts: ``context``,
+    with which connections are made, is the same one for ever.
+
+    Raises ConfigurationError where one of the files does not load.
+    """
+
+    def __init__(self, wss: StationsWss, metrics: Metrics) -> None:
+        self._pairs = [Files(_WSS, wss.cert_file, wss.key_file, metrics)]
+        if wss.rsa_cert_file:
+            self._pairs.append(Files(_WSS, wss.rsa_cert_file, wss.rsa_key_file, metrics, "rsa_"))
+        self._roots = Watched(wss.client_ca_file) if wss.client_ca_file else None
+        self._wss = wss
+        self.context = tls.station_context(wss)
+        self._rsa = {files: tls.rsa_of(files.cert_file) for files in self._pairs}
+        for files in self._pairs:
+            files.use(lambda: None)  # station_context has loaded them
+        if wss.min_tls in tls.OLD:
+            _log.warning(
+                "stations.wss.min_tls: stations may use TLS %s and weak encryption, which OCPP forbids (A00.FR.313); "
+                'set it to "1.2" once no station needs less',
+                wss.min_tls,
+            )
+
+    async def watch(self) -> None:
+        """Look for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Use what has changed on the disk."""
+        for files in self._pairs:
+            files.renew(partial(self._load, files))
+        if self._roots and self._roots.have_changed():
+            self._trust()
+
+    def _load(self, files: Files) -> None:
+        parts = (files.section, files.cert_file, files.key_file, files.kind)
+        tls.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *parts)
+        if tls.rsa_of(files.cert_file) is not self._rsa[files]:  # the one in use would be shown beside it
+            key = f"{files.section}.{files.kind}cert_file"
+            raise ConfigurationError((f"{key}: is of another kind (RSA, EC) than before, which takes a restart",))
+        tls.load_chain(self.context, *parts)
+
+    def _trust(self) -> None:
+        key, path = f"{_WSS}.client_ca_file", self._wss.client_ca_file
+        try:
+            tls.trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), key, path)
+            tls.trust(self.context, key, path)
+        except ConfigurationError as fault:
+            _log.warning("The new roots are of no use, and the old ones stay: %s", "; ".join(fault.faults))
+        else:
+            _log.info("Stations' certificates of the new %s are accepted; of those taken out, until a restart", key)
 
 
 def _expiry(pem: bytes) -> float:

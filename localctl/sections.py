@@ -1,15 +1,16 @@
 """The sections of the configuration, one a room: their keys, defaults and cross-checks. Rules: no I/O.
 
-Strict and frozen; unknown keys are refused, values are never mended. What is allowed stands in each field's
-description. A section's own check begins its message with the key that it is about.
+What is allowed stands in each field's description; those of the stations' leg are in ``station_sections``.
 """
 
 from itertools import combinations
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from localctl.networks import Networks
+from localctl.section import Section, check_pair
+from localctl.station_sections import Stations
 from localctl.values import (
     WILDCARDS,
     Address,
@@ -30,14 +31,6 @@ from localctl.values import (
     Size,
     Versions,
 )
-
-
-class Section(BaseModel):
-    """What every section obeys: strict, frozen, unknown keys refused."""
-
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
 
 
 class Controller(Section):
@@ -70,47 +63,17 @@ class Csms(Section):
     retry_backoff_wait_minimum_seconds: PositiveSeconds = 5
     retry_backoff_random_range_seconds: Seconds = 5
     retry_backoff_repeat_times: Count = 5
+    max_dials_per_second: PositiveCount = 200
+    compression: Annotated[bool, Field(description="true or false")] = True
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         if "1.6" in self.ocpp_versions:
             raise ValueError('ocpp_versions: "1.6" has no PublishFirmware; allowed: a list of "2.1" and "2.0.1"')
-        _check_pair(self.cert_file, self.key_file)
+        check_pair(self.cert_file, self.key_file)
         if self.basic_auth_password.get_secret_value() and self.basic_auth_password_file:
             raise ValueError("basic_auth_password: is given twice; allowed: it or basic_auth_password_file, not both")
         return self
-
-
-class StationsWs(Section):
-    """The stations' plain WebSocket listener."""
-
-    listen: Listen = Address("0.0.0.0", 8887)
-
-
-class StationsWss(Section):
-    """The stations' TLS listener."""
-
-    listen: Listen = Address("0.0.0.0", 8443)
-    cert_file: RequiredPath
-    key_file: RequiredPath
-    client_ca_file: FilePath = ""
-    min_tls: Annotated[Literal["1.0", "1.1", "1.2", "1.3"], Field(description='"1.0" to "1.3"')] = "1.2"
-
-
-class Stations(Section):
-    """The relay."""
-
-    ocpp_versions: Annotated[Versions, Field(description='a list of "2.1", "2.0.1" and "1.6"')] = (
-        "2.1",
-        "2.0.1",
-        "1.6",
-    )
-    allowed_identities: Annotated[tuple[str, ...], Field(description="a list of glob patterns; empty: any")] = ()
-    max_stations: PositiveCount = 1000
-    max_message_size: PositiveSize = 2**20
-    ping_interval_seconds: Seconds = 30
-    ws: StationsWs | None = None
-    wss: StationsWss | None = None
 
 
 class Firmware(Section):
@@ -155,7 +118,7 @@ class PublishFtp(Section):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
-        _check_pair(self.cert_file, self.key_file)
+        check_pair(self.cert_file, self.key_file)
         return self
 
 
@@ -224,10 +187,3 @@ def _collide(one: Address, other: Address) -> bool:
     if one.port != other.port or one.port == 0 or (":" in one.host) != (":" in other.host):
         return False
     return one.host == other.host or bool({one.host, other.host} & WILDCARDS)
-
-
-def _check_pair(cert_file: str, key_file: str) -> None:
-    """Raise ValueError where one of the two is missing."""
-    if bool(cert_file) != bool(key_file):
-        alone, missing = ("cert_file", "key_file") if cert_file else ("key_file", "cert_file")
-        raise ValueError(f"{alone}: is of no use without {missing}; allowed: both or neither")

@@ -4,12 +4,15 @@ What is wrong with a file is a ConfigurationError that names its key. What is wr
 """
 
 import ssl
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from localctl.certificate import is_rsa
 from localctl.errors import ConfigurationError
+from localctl.station_sections import StationsWss
 
 SANE_CLOCK: Final = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # localctl is younger than any clock before this
 
@@ -55,6 +58,19 @@ CIPHERS: Final = (
     "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM:"
     "AES128-GCM-SHA256:AES256-GCM-SHA384"
 )
+# TLS 1.0 and 1.1 sign with SHA-1, which OpenSSL 3 allows at level 0 only; the last two are what OCPP 1.6 security has
+# for stations that know nothing else (its A00.FR.318).
+_OLD_CIPHERS: Final = (
+    "@SECLEVEL=0:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!AESCCM:"
+    "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA:AES256-SHA"
+)
+OLD: Final = frozenset({"1.0", "1.1"})  # of min_tls: less than OCPP allows (A00.FR.313, FR.416)
+_VERSIONS: Final = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
 _MISMATCHES: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 
 
@@ -66,11 +82,9 @@ def client_context(section: str, *, ca_file: str = "", cert_file: str = "", key_
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # A00.FR.313
-    # A site's own authority seldom has all the extensions of RFC 5280; what ca_file names is trusted, root or not.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    _bear_own_authorities(context)
     if ca_file:
-        _trust(context, f"{section}.ca_file", ca_file)
+        trust(context, f"{section}.ca_file", ca_file)
     else:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if cert_file:
@@ -93,22 +107,66 @@ def server_context(section: str, cert_file: str, key_file: str) -> ssl.SSLContex
     return context
 
 
-def load_chain(context: ssl.SSLContext, section: str, cert_file: str, key_file: str) -> None:
+def station_context(wss: StationsWss) -> ssl.SSLContext:
+    """What stations are shown, and whose certificates they must show (A00.FR.318, FR.403, FR.421).
+
+    With two pairs OpenSSL takes the one that the station can use. ``load_chain`` and ``trust`` give the context in use
+    others. Raises ConfigurationError whose faults name the key.
+    """
+    context = server_context("stations.wss", wss.cert_file, wss.key_file)
+    if wss.rsa_cert_file:
+        load_chain(context, "stations.wss", wss.rsa_cert_file, wss.rsa_key_file, "rsa_")
+        if rsa_of(wss.rsa_cert_file) is False:
+            raise _fault("stations.wss.rsa_cert_file", wss.rsa_cert_file, "is no RSA certificate; allowed: one")
+        if rsa_of(wss.cert_file):  # the second would have taken the place of the first
+            raise _fault("stations.wss.cert_file", wss.cert_file, "is RSA too; allowed: EC beside rsa_cert_file")
+    with warnings.catch_warnings():  # Python warns of old versions; we do so ourselves (renewal)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[wss.min_tls]
+    if wss.min_tls in OLD:
+        context.set_ciphers(_OLD_CIPHERS)
+    if wss.client_ca_file:
+        _bear_own_authorities(context)
+        trust(context, "stations.wss.client_ca_file", wss.client_ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED  # A00.FR.407
+    return context
+
+
+def load_chain(context: ssl.SSLContext, section: str, cert_file: str, key_file: str, kind: str = "") -> None:
     """Show this certificate from now on; on a context in use too. Raises ConfigurationError whose faults name the key.
 
-    A pair that does not load may leave the context without one: try it on another context first.
+    ``kind`` begins the names of its keys ("rsa_"). A pair that does not load may leave the context without one: try it
+    on another context first.
     """
-    read_pem(f"{section}.cert_file", cert_file)
-    read_pem(f"{section}.key_file", key_file, kind=b"PRIVATE KEY-----")
+    cert_key, key_key = f"{section}.{kind}cert_file", f"{section}.{kind}key_file"
+    read_pem(cert_key, cert_file)
+    read_pem(key_key, key_file, kind=b"PRIVATE KEY-----")
     try:
         context.load_cert_chain(cert_file, key_file, password=_no_passphrase)
     except _Encrypted:
-        raise _fault(f"{section}.key_file", key_file, "is encrypted; allowed: a key without a passphrase") from None
+        raise _fault(key_key, key_file, "is encrypted; allowed: a key without a passphrase") from None
     except ssl.SSLError as fault:  # both files were readable a moment ago
         if fault.reason in _MISMATCHES:
-            line = f"is not the key of {section}.cert_file; allowed: the key that the certificate was made with"
-            raise _fault(f"{section}.key_file", key_file, line) from None
-        raise _fault(f"{section}.cert_file", cert_file, f"or {key_file} is damaged ({fault.reason})") from None
+            line = f"is not the key of {cert_key}; allowed: the key that the certificate was made with"
+            raise _fault(key_key, key_file, line) from None
+        raise _fault(cert_key, cert_file, f"or {key_file} is damaged ({fault.reason})") from None
+
+
+def trust(context: ssl.SSLContext, key: str, path: str) -> None:
+    """Trust the certificates of this file too, from now on; raises ConfigurationError whose fault names ``key``."""
+    read_pem(key, path)
+    try:
+        context.load_verify_locations(path)
+    except OSError:
+        raise _fault(key, path, "holds a damaged certificate") from None
+
+
+def rsa_of(cert_file: str) -> bool | None:
+    """Whether a certificate that has loaded is RSA; None where only OpenSSL understands it."""
+    try:
+        return is_rsa(Path(cert_file).read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def read_pem(key: str, path: str, kind: bytes = b"CERTIFICATE-----") -> bytes:
@@ -137,12 +195,10 @@ def explain(error: ssl.SSLError, now: float) -> str:
     return words
 
 
-def _trust(context: ssl.SSLContext, key: str, path: str) -> None:
-    read_pem(key, path)
-    try:
-        context.load_verify_locations(path)
-    except OSError:
-        raise _fault(key, path, "holds a damaged certificate") from None
+def _bear_own_authorities(context: ssl.SSLContext) -> None:
+    """A site's own authority seldom has all the extensions of RFC 5280; what a file names is trusted, root or not."""
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 class _Encrypted(Exception):

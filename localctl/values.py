@@ -19,6 +19,7 @@ _IDENTITY: Final = re.compile(r"[^:/\s\x00-\x1f\x7f]{1,48}")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _WINDOW: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_SERIAL: Final = 64  # of a CN (RFC 5280, ub-common-name)
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -169,6 +170,15 @@ def check_versions(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def check_serials(value: dict[str, str]) -> dict[str, str]:
+    """Serial numbers by identity; OCPP's identities ignore case."""
+    if len({identity.casefold() for identity in value}) < len(value):
+        raise ValueError("names an identity twice")
+    if not all(identity and 0 < len(serial) <= _SERIAL for identity, serial in value.items()):
+        raise ValueError("has an identity or a serial number that is empty or too long")
+    return value
+
+
 def _as_written(value: Address | Window | range | None) -> str:
     if isinstance(value, range):
         return f"{value.start}-{value.stop - 1}"
@@ -178,6 +188,11 @@ def _as_written(value: Address | Window | range | None) -> str:
 _AS_WRITTEN: Final = PlainSerializer(_as_written, when_used="json")
 OcppVersion = Literal["2.1", "2.0.1", "1.6"]
 Versions = Annotated[tuple[OcppVersion, ...], Field(min_length=1), AfterValidator(check_versions)]
+Serials = Annotated[
+    dict[str, str],
+    AfterValidator(check_serials),
+    Field(description='a table of serial numbers by identity: { "CS-1" = "SN-42" }, each 1 to 64 characters'),
+]
 Identity = Annotated[str, AfterValidator(check_identity), Field(description='1 to 48 characters, no ":", "/" or space')]
 CsmsUrl = Annotated[str, AfterValidator(check_csms_url), Field(description='"ws://HOST[:PORT][/PATH]" or "wss://…"')]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more")]

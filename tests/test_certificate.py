@@ -8,7 +8,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localctl.certificate import Validity, validities
+from localctl.certificate import Validity, is_rsa, validities
 
 
 @pytest.mark.parametrize("ends", [datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)])
@@ -32,6 +32,20 @@ def test_every_certificate_of_a_file_is_read_in_order(key_type: trustme.KeyType)
     assert len(expected) == 2
 
 
+@pytest.mark.parametrize("key_type", trustme.KeyType)
+def test_the_kind_is_the_first_certificate_s(key_type: trustme.KeyType) -> None:
+    """RSA or not is told by the key of the one that is shown, whoever issued it and whatever key stands before it."""
+    for issuer in trustme.KeyType:
+        leaf = trustme.CA(key_type=issuer).issue_cert("csms.example", key_type=key_type)
+        assert is_rsa(leaf.private_key_and_cert_chain_pem.bytes()) is (key_type is trustme.KeyType.RSA)
+
+
+def test_what_is_no_certificate_is_not_rsa() -> None:
+    """A key alone or nothing has no kind."""
+    assert not is_rsa(b"")
+    assert not is_rsa(trustme.CA().private_key_pem.bytes())
+
+
 def test_file_without_certificates_has_none() -> None:
     """A key or nothing is not a certificate, and no fault either: who reads the file decides."""
     assert validities(b"") == ()
@@ -41,8 +55,9 @@ def test_file_without_certificates_has_none() -> None:
 @given(data=st.binary(max_size=200))
 def test_damaged_certificate_is_a_value_error(data: bytes) -> None:
     """Whatever stands between the lines of a certificate, nothing but ValueError is raised."""
-    with pytest.raises(ValueError, match=r".*"):
-        validities(b"-----BEGIN CERTIFICATE-----" + data + b"-----END CERTIFICATE-----")
+    for read in (validities, is_rsa):
+        with pytest.raises(ValueError, match=r".*"):
+            read(b"-----BEGIN CERTIFICATE-----" + data + b"-----END CERTIFICATE-----")
 
 
 @given(cut=st.integers(min_value=0, max_value=200))

@@ -10,7 +10,8 @@ from pydantic import BaseModel, SecretStr
 
 from localctl.config import NOT_OBEYED, Config, load, parse, read_secret
 from localctl.errors import ConfigurationError
-from localctl.sections import PublishFtp, PublishHttps, StationsWss
+from localctl.sections import PublishFtp, PublishHttps
+from localctl.station_sections import StationsWss
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
@@ -53,6 +54,15 @@ def test_smallest_configuration_loads(tmp_path: Path) -> None:
     assert config.controller.identity == "LC-0001"
     assert config.csms.url == "ws://csms.example.com/ocpp"
     assert list(config.listeners()) == ["admin.listen"]
+
+
+def test_stations_may_come_over_tls_alone(tmp_path: Path) -> None:
+    """Where [stations.ws] may stand, [stations.wss] may, with its two files."""
+    text = '[stations.wss]\ncert_file = "/c"\nkey_file = "/k"\nclient_ca_file = "/r"\nserials = { "CS.1" = "SN-1" }\n'
+    config = load(write(tmp_path, SMALLEST + text), {})
+    assert list(config.listeners()) == ["stations.wss.listen", "admin.listen"]
+    assert config.stations.wss is not None
+    assert config.stations.wss.serials == {"CS.1": "SN-1"}
 
 
 def test_section_alone_asks_for_its_listener(tmp_path: Path) -> None:
@@ -210,7 +220,7 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
 def leaves(tree: dict[str, object]) -> Iterator[str]:
     """Each dotted key of a TOML document that is no section."""
     for name, value in tree.items():
-        yield from (f"{name}.{key}" for key in leaves(value)) if isinstance(value, dict) else (name,)
+        yield from (f"{name}.{key}" for key in leaves(value)) if isinstance(value, dict) and value else (name,)
 
 
 def at(tree: object, key: str) -> object:

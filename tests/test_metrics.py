@@ -12,8 +12,7 @@ DIRECTIONS = {"to_csms", "to_station"}
 PROTOCOLS = {"http", "https", "ftp"}
 Labels = dict[str, set[str]]
 
-# The table of interface.md, without what later versions bring (reloads, security events, the listeners' failed
-# authentications, the CSMS's clock, a series a station).
+# The table of interface.md, without what later versions bring (reloads, the CSMS's clock, a series a station).
 PROMISED: dict[str, tuple[str, Labels]] = {
     "csms_connected": ("gauge", {}),
     "csms_last_seen_timestamp_seconds": ("gauge", {}),
@@ -43,12 +42,17 @@ PROMISED: dict[str, tuple[str, Labels]] = {
     "firmware_integrity_failures": ("counter", {}),
     "storage_free_bytes": ("gauge", {}),
     "storage_size_bytes": ("gauge", {}),
-    "tls_certificate_expiry_timestamp_seconds": ("gauge", {"role": {"csms", "publish.https", "publish.ftp"}}),
+    "tls_certificate_expiry_timestamp_seconds": (
+        "gauge",
+        {"role": {"csms", "stations.wss", "stations.wss.rsa", "publish.https", "publish.ftp"}},
+    ),
+    "auth_failures": ("counter", {"listener": {"stations.ws", "stations.wss"}}),
     "log_messages": ("counter", {"level": set(LEVELS)}),
 }
 # Those whose label values interface.md leaves open: the labels alone.
 NAMED: dict[str, tuple[str, set[str]]] = {
     "csms_call_duration_seconds": ("histogram", {"action"}),
+    "security_events": ("counter", {"type"}),
     "station_handshakes": ("counter", {"result"}),
     "station_disconnects": ("counter", {"reason"}),
     "relay_rejected_messages": ("counter", {"reason"}),
@@ -112,6 +116,18 @@ def test_nothing_is_exported_unpromised(metrics: Metrics) -> None:
     """What is not in the table is of the process or of Python."""
     rest = set(series(metrics)) - set(PROMISED) - set(NAMED)
     assert {name for name in rest if not name.startswith(("process_", "python_"))} == set()
+
+
+def test_security_events_are_ocpp_s(metrics: Metrics) -> None:
+    """Part 2, appendices: the names of OCPP's security events, and one that only a Local Controller sees."""
+    assert {sample["type"] for sample in series(metrics)["security_events"][1]} == {
+        "FailedToAuthenticateAtCsms",
+        "InvalidChargingStationCertificate",
+        "InvalidCsmsCertificate",
+        "InvalidTLSVersion",
+        "InvalidTLSCipherSuite",
+        "OwnIdentityClaimed",
+    }
 
 
 def test_everything_starts_at_zero(metrics: Metrics) -> None:
