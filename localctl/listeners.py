@@ -47,7 +47,7 @@ class Listeners:
         idle = publish.idle_timeout_seconds
         self.addresses: dict[str, Address] = {}
         self.told: dict[str, str] = {}
-        self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws else None
+        self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws or stations.wss else None
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
         self._https = _https_server(config, catalogue, metrics)
         self._ftp = _ftp_server(config, catalogue, metrics)

@@ -1,6 +1,7 @@
 """What tests of several rooms share."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
 from tests.actors.origin import Origin
 from tests.actors.site import OpenSite, Site
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, and what it starts inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALL = os.environ.get("LOCALCTL_TESTS_ALL") == "1"
 SHOWN = 2000  # bytes of a difference that help who reads of it

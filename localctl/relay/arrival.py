@@ -8,8 +8,9 @@ from typing import Any, Final
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
+from localctl.relay import policy
 from localctl.relay.dial import QUIET
-from localctl.relay.handshake import Head
+from localctl.relay.handshake import Head, refused
 
 REQUEST_SECONDS: Final = 10.0  # for a station to send its request
 FAREWELL_SECONDS: Final = 5.0  # for a station to take the answer that refuses it
@@ -87,7 +88,7 @@ class Arrival(asyncio.Protocol):
             await self._greet(self, request, answer)
         except Exception:  # a fault of ours in one handshake ends no other
             _LOG.exception("the handshake of the station at %s failed", self.peer)
-            self.transport.abort()
+            self.refuse(refused(policy.BROKEN))
 
     def refuse(self, response: Response) -> None:
         """Answer so, and end the connection."""

@@ -123,8 +123,8 @@ class Translator:
             self._so_far += len(plain.data)
             if self._inspect:
                 self._look(plain)
-            packed = self._target.encode(plain) if self._target else plain
-            yield packed.serialize(mask=self._masked), (self._kind,) if plain.fin else (), len(plain.data)
+            data = plain.serialize(mask=self._masked, extensions=[self._target] if self._target else None)
+            yield data, (self._kind,) if plain.fin else (), len(plain.data)
 
     def _unpacked(self, frame: Frame) -> Frame:
         if self._source is None:

@@ -48,6 +48,9 @@ class Watcher(Protocol):
     def ended(self, leg: "Leg", received: tuple[int, str] | None, failed: int | None) -> None:
         """It has, or is about to: with that close frame, or as we failed it with that code, or without a word."""
 
+    def broken(self, fault: Exception) -> None:
+        """Passing on what came has failed by a fault of ours."""
+
     def lost(self, leg: "Leg") -> None:
         """Its TCP connection has ended."""
 
@@ -116,6 +119,8 @@ class Leg(asyncio.BufferedProtocol):
             self._walker.feed(data)
         except Fault as fault:
             self.fail(fault)
+        except Exception as fault:  # noqa: BLE001  one of ours, in one relay, ends no other
+            self._watcher.broken(fault)
 
     def eof_received(self) -> None:
         """The peer sends no more: the transport closes when what waits is sent."""

@@ -5,8 +5,10 @@ way (Part 4 §6.4). A leg that takes less than comes pauses the other one.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from localctl.relay import policy
 from localctl.relay.deflate import Translator
@@ -15,6 +17,8 @@ from localctl.relay.legs import Leg, Manner
 from localctl.relay.policy import Ending
 from localctl.relay.roster import Relay
 from localctl.traffic import Traffic
+
+_LOG: Final = logging.getLogger("localctl.relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,12 @@ class Pair:
             if failed in policy.REJECTED:
                 self._traffic.rejected[policy.REJECTED[failed]] += 1
             self.end(policy.ending("station" if leg is self._station else "csms", received, failed))
+
+    def broken(self, fault: Exception) -> None:
+        """A fault of ours."""
+        _LOG.error("the relay of station %r failed", self.relay.identity, exc_info=fault)
+        self.end(policy.FAILED)
+        self.abort()
 
     def lost(self, leg: Leg) -> None:  # noqa: ARG002  both count alike
         """A leg's TCP connection has ended."""

@@ -61,6 +61,7 @@ OWN_IDENTITY: Final = Refusal(403, "identity", "the identity is the controller's
 NO_IDENTITY: Final = Refusal(404, "identity", "the URL carries no identity")
 NOT_ALLOWED: Final = Refusal(404, "identity", "stations.allowed_identities does not allow the identity")
 FULL: Final = Refusal(503, "full", "as many stations are relayed as stations.max_stations allows", _LATER)
+BROKEN: Final = Refusal(500, "failed", "a fault of localctl's own")
 LEAVING: Final = Refusal(503, "stopping", "the controller is stopping", _LATER)
 
 REPLACED: Final = Ending("replaced", GOING_AWAY)

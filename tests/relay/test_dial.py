@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.uri import parse_uri
 
-from localctl.relay.dial import Target, dial, dial_while
-from localctl.relay.legs import CsmsLeg
+from localctl.relay.deflate import towards_csms
+from localctl.relay.dial import Target, Upstream
+from localctl.relay.dial import dial as dial_it
+from localctl.relay.policy import Headers as Fields
 from localctl.relay.policy import Refusal
 from tests.relay.conftest import PATIENCE, Peer, csms_peer, raw_csms, until
 
@@ -25,7 +29,14 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 def target(url: str, tls: ssl.SSLContext | None = None, timeout: float = PATIENCE) -> Target:
     """A CSMS without pings."""
-    return Target(url, tls or (True if url.startswith("wss") else None), timeout, 0, 2**20)
+    uri = parse_uri(url)
+    return Target(uri, tls or (ssl.create_default_context() if uri.secure else None), timeout, 0, compress=True)
+
+
+async def dial(to: Target, path: str, offer: tuple[str, ...], headers: Fields) -> Upstream | Refusal:
+    """Dial for a station that asks for that."""
+    spoken = ("Sec-WebSocket-Protocol", ", ".join(offer))
+    return await dial_it(to, Request(path, Headers([*headers, spoken])), offer, towards_csms([], [], compress=True))
 
 
 def answering(answer: bytes) -> Talk:
@@ -67,9 +78,9 @@ async def refusal_by(answer: bytes) -> Refusal:
 async def test_path_and_query_byte_for_byte(peer: Peer, path: str) -> None:
     """Part 4 §6.2: no parser, normaliser or quoter touches the station's request target."""
     leg = await dial(target(peer.url), path, OFFER, ())
-    assert isinstance(leg, CsmsLeg)
+    assert isinstance(leg, Upstream)
     assert peer.requests[0].path == path
-    await leg.shut(1000)
+    leg.transport.abort()
 
 
 async def test_the_request_is_the_station_s() -> None:
@@ -99,9 +110,9 @@ async def test_the_csms_chooses(peer: Peer, chosen: str | None, seen: str | None
     """A CSMS that chooses none has accepted all the same: it will close (OCPP-J 3.2)."""
     peer.choose = lambda _offer: chosen
     leg = await dial(target(peer.url), "/ocpp/CS-1", OFFER, ())
-    assert isinstance(leg, CsmsLeg)
+    assert isinstance(leg, Upstream)
     assert leg.subprotocol == seen
-    await leg.shut(1000)
+    leg.transport.abort()
 
 
 async def test_a_refusal_with_all_that_belongs_to_it() -> None:
@@ -212,8 +223,8 @@ async def test_tls_towards_the_csms(certificate: Path) -> None:
     trusting = ssl.create_default_context(cafile=str(certificate))
     async with csms_peer(server) as peer:
         leg = await dial(target(peer.url, trusting), "/ocpp/CS-1", OFFER, ())
-        assert isinstance(leg, CsmsLeg)
-        await leg.shut(1000)
+        assert isinstance(leg, Upstream)
+        leg.transport.abort()
         outcome = await dial(target(peer.url), "/ocpp/CS-1", OFFER, ())
     assert isinstance(outcome, Refusal)
     assert outcome.status == 502
@@ -225,8 +236,8 @@ async def test_no_proxy_of_the_environment(peer: Peer, monkeypatch: pytest.Monke
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     leg = await dial(target(peer.url), "/ocpp/CS-1", OFFER, ())
-    assert isinstance(leg, CsmsLeg)
-    await leg.shut(1000)
+    assert isinstance(leg, Upstream)
+    leg.transport.abort()
 
 
 async def test_a_dial_for_nobody_is_given_up() -> None:
@@ -239,10 +250,10 @@ async def test_a_dial_for_nobody_is_given_up() -> None:
         await reader.read()
         left.set()
 
-    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    async with raw_csms(silent) as url, asyncio.TaskGroup() as group:
-        dialling = group.create_task(dial_while(gone, target(url), "/", OFFER, ()))
+    async with raw_csms(silent) as url:
+        dialling = asyncio.create_task(dial(target(url), "/", OFFER, ()))
         await until(asked.is_set)
-        gone.set_result(None)
-        assert await dialling is None
+        dialling.cancel()
         await until(left.is_set)
+        with pytest.raises(asyncio.CancelledError):
+            await dialling

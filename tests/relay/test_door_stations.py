@@ -105,11 +105,11 @@ async def test_nothing_is_left_behind(peer: Peer, open_house: OpenHouse) -> None
 
     await round_trip(0)
     await house.gone()
-    await until(lambda: not house.door._present)
+    await until(lambda: not house.door._arrivals)
     tasks, before = len(asyncio.all_tasks()), descriptors()
     for number in range(60):
         await round_trip(number)
     await house.gone()
-    await until(lambda: not house.door._present and not house.door._pairs)
+    await until(lambda: not house.door._arrivals and not house.door._pairs)
     await until(lambda: len(asyncio.all_tasks()) <= tasks and descriptors() <= before)
     assert not house.door._roster._expected

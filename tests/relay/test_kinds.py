@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localctl.metrics import MESSAGE_TYPES
 from localctl.relay.kinds import message_type
+from localctl.traffic import MESSAGE_TYPES
 
 
 @pytest.mark.parametrize(

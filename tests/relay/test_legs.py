@@ -9,22 +9,22 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from localctl.relay import legs
-from localctl.relay.legs import StationLeg
+from localctl.relay.legs import Leg
 from tests.relay.conftest import PATIENCE, House, OpenHouse, Peer, RawStation, csms_peer, handshake, raw_station, until
 
 CLOSE_1000 = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
 
 
 @asynccontextmanager
-async def silent_station(house: House) -> AsyncIterator[tuple[RawStation, StationLeg]]:
+async def silent_station(house: House) -> AsyncIterator[tuple[RawStation, Leg]]:
     """A station that is relayed and then does nothing by itself, not even read; and its leg."""
     async with raw_station(house, handshake("/ocpp/CS-1")) as station:
         await station.head()
         transport = station.writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
         transport.pause_reading()
-        (leg,) = house.door._present
-        yield station, leg
+        (pair,) = house.door._pairs.values()
+        yield station, pair._station
 
 
 async def test_a_closing_handshake_ends_the_tcp_connection_too(
@@ -38,7 +38,8 @@ async def test_a_closing_handshake_ends_the_tcp_connection_too(
         station.writer.write(CLOSE_1000)
         await asyncio.wait_for(csms.wait_closed(), PATIENCE)
         assert csms.close_code == 1000
-        await asyncio.wait_for(leg.lost, PATIENCE)
+        await house.gone()
+        assert leg.transport.is_closing()
 
 
 async def test_a_peer_that_takes_nothing_is_dropped(open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,8 +53,8 @@ async def test_a_peer_that_takes_nothing_is_dropped(open_house: OpenHouse, monke
                 async with asyncio.timeout(PATIENCE):
                     while True:
                         await csms.send("x" * 500_000)
-            assert leg.lost.done()
             await house.gone()
+            assert leg.transport.is_closing()
 
 
 async def test_a_slow_peer_is_not_dropped(peer: Peer, open_house: OpenHouse) -> None:
@@ -62,7 +63,7 @@ async def test_a_slow_peer_is_not_dropped(peer: Peer, open_house: OpenHouse) -> 
     async with silent_station(house) as (_, leg):
         await peer.accepted()
         leg.transport.write(bytes(8_000_000))
-        await until(lambda: leg.paused)
+        await until(lambda: leg._is_full)
         leg._stalled(leg.transport.get_write_buffer_size() + 1)
         assert not leg.transport.is_closing()
         leg._stalled(leg.transport.get_write_buffer_size())
@@ -76,24 +77,24 @@ async def test_shutting_waits_for_nobody(peer: Peer, open_house: OpenHouse, monk
     async with silent_station(house) as (_, leg):
         await peer.accepted()
         leg.transport.write(bytes(8_000_000))
-        await until(lambda: leg.paused)
-        await asyncio.wait_for(leg.shut(1001), PATIENCE)
-        assert leg.lost.done()
-        await asyncio.wait_for(leg.shut(1001), PATIENCE)  # twice is once
+        await until(lambda: leg._is_full)
+        for _ in range(2):  # twice is once
+            leg.close(1001, "")
+        await house.gone()
 
 
 async def test_a_half_open_station_is_noticed(
     peer: Peer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A station that answers no ping is gone after ping + timeout + close, and the CSMS learns it (5.2, §6.3)."""
-    monkeypatch.setattr("localctl.relay.door.CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(legs, "LINGER_SECONDS", 0.2)
     house = await open_house(peer.url, ping_interval_seconds=0.2)
     async with silent_station(house) as (_, leg):
         csms = await peer.accepted()
         await asyncio.wait_for(csms.wait_closed(), PATIENCE)
         assert csms.close_code == 1001
-        assert leg.lost.done()
         await house.gone()
+        assert leg.transport.is_closing()
         await until(lambda: house.value("station_disconnects_total", reason="timeout") == 1)
 
 
