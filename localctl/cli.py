@@ -26,6 +26,7 @@ _CONFIG: Final = click.option(
     help="The configuration file.",
 )
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LEAST: Final = 16  # characters of a station's password
 _UNPUBLISHED: Final = {  # what becomes of an unpublish: exit status, and what is said
     "Unpublished": (0, "withdrawn"),
     "DownloadOngoing": (1, "is still being downloaded: try again later (localctl status shows by whom)"),
@@ -38,6 +39,15 @@ def _md5(_context: click.Context, _option: click.Parameter, value: str | None) -
     if value and not re.fullmatch("[0-9A-Fa-f]{32}", value):
         raise click.BadParameter("an MD5 has 32 hexadecimal digits")
     return (value or "").lower()
+
+
+def _station(_context: click.Context, _argument: click.Parameter, value: str) -> str:
+    """The identity of a station that may have a password."""
+    if not value.isprintable() or value != value.strip() or not value or ":" in value or value.startswith("#"):
+        raise click.BadParameter(
+            'an identity has no ":" (A00.FR.204), no space at its ends and no "#" at its beginning'
+        )
+    return value
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -141,6 +151,33 @@ def unpublish(path: Path, checksum: str) -> None:
     code, said = _UNPUBLISHED[withdraw(load(path, environ=None), checksum)]
     click.echo(f"{checksum}: {said}", err=code != 0)
     sys.exit(code)
+
+
+@commands.command()
+@click.option("--hex", "as_hex", is_flag=True, help="The password is given in hex, as OCPP 1.6 configures it.")
+@click.argument("identity", callback=_station)
+def password(identity: str, *, as_hex: bool) -> None:
+    """Print a station's line for stations.password_file.
+
+    Asks for the password on a terminal, else reads a line of stdin. The line does not tell it.
+    """
+    import os
+
+    from localctl.relay.scrypt import SALT_BYTES, hashed
+
+    if sys.stdin.isatty():
+        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True).encode()
+    else:
+        given = sys.stdin.buffer.readline().rstrip(b"\r\n")
+    try:
+        secret = bytes.fromhex(given.decode("ascii")) if as_hex else given
+    except ValueError:
+        raise click.UsageError("--hex takes hexadecimal digits, two a byte") from None
+    if not secret:
+        raise click.UsageError("a password has at least one character")
+    if len(secret) < _LEAST:
+        click.echo(f"localctl: OCPP asks for a random password of {_LEAST} to 40 characters (A00.FR.205)", err=True)
+    click.echo(f"{identity}:{hashed(secret, os.urandom(SALT_BYTES))}")
 
 
 @commands.command()

@@ -1,10 +1,13 @@
 """The commands as an installer types them: exit statuses, and what is printed where."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from localctl.relay.passwords import read
+from localctl.relay.scrypt import parse as parse_phc
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon, executable
 from tests.actors.process import Process
@@ -64,12 +67,43 @@ async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert "Usage: localctl" in out + err
 
 
+def spoken(*arguments: str, said: bytes) -> tuple[int, str, str]:
+    """As ``localctl``, with something to read on stdin."""
+    done = subprocess.run([executable(), *arguments], input=said, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_password_prints_a_line_for_the_file(tmp_path: Path) -> None:
+    """`localctl password`: the line proves the password, does not tell it, and can be put into the file as it is."""
+    code, line, told = spoken("password", "CS-1", said="gehéim-0815-geheim\r\nmore".encode())
+    assert (code, told) == (0, "")
+    assert "0815" not in line
+    (tmp_path / "passwords").write_text(line)
+    assert read(str(tmp_path / "passwords"))["cs-1"].proves("gehéim-0815-geheim".encode())
+
+
+def test_password_in_hex_is_bytes() -> None:
+    """OCPP 1.6 configures AuthorizationKey in hex, and sends the bytes."""
+    code, line, told = spoken("password", "--hex", "CS-1", said=b"00FF 10\n")
+    assert code == 0
+    assert parse_phc(line.strip().rpartition(":")[2]).proves(b"\x00\xff\x10")
+    assert "16 to 40 characters (A00.FR.205)" in told
+    assert spoken("password", "--hex", "CS-1", said=b"nonsense\n")[0] == 2
+
+
+@pytest.mark.parametrize("identity", ["", "CS:1", " CS-1", "#1", "CS\n1"])
+def test_password_for_no_station(identity: str) -> None:
+    """What could be no user name, or no line, is wrong usage (A00.FR.204); so is no password."""
+    assert spoken("password", identity, said=b"geheim-0815-geheim\n")[:2] == (2, "")
+    assert spoken("password", "CS-1", said=b"\n")[:2] == (2, "")
+
+
 async def test_version_and_help() -> None:
     """--version and --help end with 0."""
     assert (await localctl("--version"))[:2] == (0, "localctl, version 0.1.0")
     code, out, _ = await localctl("--help")
     assert code == 0
-    assert all(command in out for command in ("run", "check", "status", "publish", "unpublish", "demo"))
+    assert all(command in out for command in ("run", "check", "status", "publish", "unpublish", "password", "demo"))
 
 
 async def test_asking_needs_no_secret(tmp_path: Path) -> None:

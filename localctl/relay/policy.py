@@ -66,7 +66,8 @@ LEAVING: Final = Refusal(503, "stopping", "the controller is stopping", _LATER)
 
 REPLACED: Final = Ending("replaced", GOING_AWAY)
 # Why we ended a leg ourselves, by the close code that its peer got; 1011 is how `websockets` ends one without pongs.
-_OUR_FAULTS: Final = {1002: "invalid", 1007: "invalid", 1009: "oversize", 1011: "timeout"}
+# 1008 is for a BootNotification that contradicts the station's certificate (B01.FR.12).
+_OUR_FAULTS: Final = {1002: "invalid", 1007: "invalid", 1008: "certificate", 1009: "oversize", 1011: "timeout"}
 STOPPING: Final = Ending("stopping", GOING_AWAY)
 FAILED: Final = Ending("failed", GOING_AWAY)
 

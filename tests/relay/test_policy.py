@@ -134,6 +134,7 @@ def test_a_handshake_answered_with_success_is_nonsense(status: int) -> None:
         (None, 1009, Ending("oversize", 1001, "")),
         ((1009, "echo"), 1009, Ending("oversize", 1001, "")),
         (None, 1007, Ending("invalid", 1001, "")),
+        (None, 1008, Ending("certificate", 1001, "")),
         (None, 1011, Ending("timeout", 1001, "")),
     ],
 )
