@@ -169,6 +169,8 @@ class Daemon:
         tasks.create_task(self._disk.watch(), name="disk")
         if self._csms_certificate:
             tasks.create_task(self._csms_certificate.watch(), name="certificate")
+        for name, chore in self._listeners.chores().items():
+            tasks.create_task(chore, name=name)
         if self._notifier.watchdog_interval:
             tasks.create_task(self._feed_watchdog(rooms, self._notifier.watchdog_interval), name="watchdog")
         publisher.go_on(snapshot.publications)

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import logging
+import secrets
 import ssl
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +16,13 @@ import aiofiles.os
 from localctl.admin.api import AdminServer, Views
 from localctl.admin.hand import Hands, HandServer
 from localctl.admin.unix import fits
-from localctl.config import Config
+from localctl.config import Config, Stations
 from localctl.lan import published_host
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
-from localctl.relay.door import Door
-from localctl.renewal import Certificate, Files
+from localctl.relay.door import Door, Security
+from localctl.relay.passwords import Passwords
+from localctl.renewal import Certificate, Files, StationCertificates
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
 from localctl.starvation import Starvation
@@ -47,7 +51,12 @@ class Listeners:
         idle = publish.idle_timeout_seconds
         self.addresses: dict[str, Address] = {}
         self.told: dict[str, str] = {}
-        self.door = Door(stations, config.csms, identity, csms_tls, metrics) if stations.ws or stations.wss else None
+        self._certificates = StationCertificates(stations.wss, metrics) if stations.wss else None
+        self._passwords = _passwords(stations)
+        shown = self._certificates.context if self._certificates else None
+        security = Security(csms_tls, shown, self._passwords)
+        asked = stations.ws or stations.wss
+        self.door = Door(stations, config.csms, identity, security, metrics) if asked else None
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
         self._https = _https_server(config, catalogue, metrics)
         self._ftp = _ftp_server(config, catalogue, metrics)
@@ -92,6 +101,11 @@ class Listeners:
             if server:
                 await server.stop()
 
+    def chores(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What is to run beside the listeners, by name."""
+        watched = {"stations' certificates": self._certificates, "stations' passwords": self._passwords}
+        return {name: watcher.watch() for name, watcher in watched.items() if watcher}
+
     def on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The main loop's exception handler: a listener of it that lacks descriptors is told seldom, by its key."""
         if not self._starvation.is_behind(context.get("exception"), self._key_of(context.get("socket"))):
@@ -132,6 +146,13 @@ class Listeners:
             await aiofiles.os.replace(draft, path)
         except OSError as fault:  # a full disk: stations are relayed all the same
             log.warning("%s cannot be written: %s; make room on the disk", path, fault.strerror)
+
+
+def _passwords(stations: Stations) -> Passwords | None:
+    if stations.authentication != "local":
+        return None
+    threads = ThreadPoolExecutor(1, thread_name_prefix="password")
+    return Passwords(stations.password_file, threads, secrets.token_bytes(32))
 
 
 def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:

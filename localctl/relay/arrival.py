@@ -21,13 +21,22 @@ Greet = Callable[["Arrival", Request, Response], Awaitable[None]]
 
 
 class Arrival(asyncio.Protocol):
-    """One station's handshake. ``greet`` gets its request and the 101 that `websockets` would answer; ``left`` is
-    called when the TCP connection ends before a leg has taken over.
+    """One station's handshake, at that listener.
+
+    ``greet`` gets its request and the 101 that `websockets` would answer; ``left`` is called when the TCP connection
+    ends before a leg has taken over.
 
     What is no WebSocket handshake gets `websockets`' own answer (400, 405, 426, 431, 505), and ``failed`` is told.
     """
 
-    def __init__(self, greet: Greet, failed: Callable[["Arrival"], None], left: Callable[["Arrival"], None]) -> None:
+    def __init__(
+        self,
+        listener: str,
+        greet: Greet,
+        failed: Callable[["Arrival"], None],
+        left: Callable[["Arrival"], None],
+    ) -> None:
+        self.listener = listener
         self.early = bytearray()
         self.transport: asyncio.Transport
         self.peer = "an address unknown"
@@ -86,7 +95,7 @@ class Arrival(asyncio.Protocol):
     async def _greeted(self, request: Request, answer: Response) -> None:
         try:
             await self._greet(self, request, answer)
-        except Exception:  # a fault of ours in one handshake ends no other
+        except Exception:  # noqa: BLE001  a fault of ours in one handshake ends no other
             _LOG.exception("the handshake of the station at %s failed", self.peer)
             self.refuse(refused(policy.BROKEN))
 

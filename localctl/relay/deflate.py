@@ -7,7 +7,7 @@ station is answered, and frames pass as they are. Where only one leg compresses,
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from websockets.exceptions import InvalidHeader, NegotiationError, PayloadTooBig, ProtocolError
 from websockets.extensions.permessage_deflate import (
@@ -32,38 +32,74 @@ _PEEK: Final = 32  # bytes of a message that tell its kind
 Inspect = Callable[[bytes], None]
 
 
-class Offers(NamedTuple):
-    """What goes to the CSMS: the header's field, empty for none, and how to read the answer."""
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was agreed on with the station, as the header says, and the codecs where frames do not pass as they are."""
+
+    field: str
+    station: PerMessageDeflate | None = None
+    csms: PerMessageDeflate | None = None
+
+    def translators(
+        self, limit: int, inspect: Inspect | None = None
+    ) -> tuple["Translator | None", "Translator | None"]:
+        """To the CSMS, and to the station; None: frames pass as they are."""
+        if self.station is None and self.csms is None and inspect is None:
+            return None, None
+        return (
+            Translator(self.station, self.csms, limit, to_csms=True, inspect=inspect),
+            Translator(self.csms, self.station, limit, to_csms=False),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What goes to the CSMS: the header's ``field``, empty for none, and how to read the answer.
+
+    ``stations`` is what the station offers, ``passed_on`` whether that is what goes.
+    """
 
     field: str
     factories: list[ClientPerMessageDeflateFactory]
-    stations: bool
+    stations: list[ExtensionHeader]
+    passed_on: bool = False
+
+    def agreement(self, answered: Sequence[str], csms: PerMessageDeflate | None) -> Agreement:
+        """What the station is told, once the CSMS has ``answered`` with these fields, which ``csms`` stands for."""
+        if csms and self.passed_on:
+            return Agreement(", ".join(answered))
+        factory = ServerPerMessageDeflateFactory(server_max_window_bits=_WINDOW_BITS, compress_settings=_SETTINGS)
+        for name, parameters in self.stations:
+            if name == PerMessageDeflate.name:
+                with suppress(NegotiationError):
+                    answer, codec = factory.process_request_params(parameters, [])
+                    return Agreement(build_extension([(name, answer)]), codec, csms)
+        return Agreement("", None, csms)
 
 
-def extensions(values: Iterable[str]) -> list[ExtensionHeader]:
+def towards_csms(values: Sequence[str], *, compress: bool) -> Offers:
+    """What the CSMS is offered: what the station does, in the words of its header's fields; else ours, where
+    ``compress``.
+    """
+    offered = _extensions(values)
+    readable = [(one, factory) for one in offered if (factory := _factory(one)) is not None]
+    if readable:
+        words = ", ".join(values) if len(readable) == len(offered) else build_extension([one for one, _ in readable])
+        return Offers(words, [factory for _, factory in readable], offered, passed_on=True)
+    if not compress:
+        return Offers("", [], offered)
+    own = ClientPerMessageDeflateFactory(
+        server_max_window_bits=_WINDOW_BITS, client_max_window_bits=_WINDOW_BITS, compress_settings=_SETTINGS
+    )
+    return Offers(build_extension([(PerMessageDeflate.name, own.get_request_params())]), [own], offered)
+
+
+def _extensions(values: Iterable[str]) -> list[ExtensionHeader]:
     """What a station offers, in its order; nothing where that cannot be read."""
     try:
         return [one for value in values for one in parse_extension(value)]
     except InvalidHeader:
         return []
-
-
-def towards_csms(offered: Sequence[ExtensionHeader], values: Sequence[str], *, compress: bool) -> Offers:
-    """What the CSMS is offered: what the station offers, else our own where ``compress``.
-
-    ``values`` are the header's own: where nothing is left out, its words are the station's.
-    """
-    readable = [(one, factory) for one in offered if (factory := _factory(one)) is not None]
-    if readable:
-        words = ", ".join(values) if len(readable) == len(offered) else build_extension([one for one, _ in readable])
-        return Offers(words, [factory for _, factory in readable], stations=True)
-    if not compress:
-        return Offers("", [], stations=False)
-    own = ClientPerMessageDeflateFactory(
-        server_max_window_bits=_WINDOW_BITS, client_max_window_bits=_WINDOW_BITS, compress_settings=_SETTINGS
-    )
-    words = build_extension([(PerMessageDeflate.name, own.get_request_params())])
-    return Offers(words, [own], stations=False)
 
 
 def _factory(offer: ExtensionHeader) -> ClientPerMessageDeflateFactory | None:
@@ -142,32 +178,3 @@ class Translator:
         if plain.fin and self._inspect:
             message, self._fragments = b"".join(self._fragments), []
             self._inspect(message)
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """What was agreed on with the station, as the header says, and the codecs where frames do not pass as they are."""
-
-    field: str
-    station: PerMessageDeflate | None = None
-    csms: PerMessageDeflate | None = None
-
-    @classmethod
-    def apart(cls, offered: Sequence[ExtensionHeader], csms: PerMessageDeflate | None) -> "Agreement":
-        """The CSMS has taken none of the station's offers; ``csms`` is what was agreed on there."""
-        factory = ServerPerMessageDeflateFactory(server_max_window_bits=_WINDOW_BITS, compress_settings=_SETTINGS)
-        for name, parameters in offered:
-            if name == PerMessageDeflate.name:
-                with suppress(NegotiationError):
-                    answer, codec = factory.process_request_params(parameters, [])
-                    return cls(build_extension([(name, answer)]), codec, csms)
-        return cls("", None, csms)
-
-    def translators(self, limit: int, inspect: Inspect | None = None) -> tuple[Translator | None, Translator | None]:
-        """To the CSMS, and to the station; None: frames pass as they are."""
-        if self.station is None and self.csms is None and inspect is None:
-            return None, None
-        return (
-            Translator(self.station, self.csms, limit, to_csms=True, inspect=inspect),
-            Translator(self.csms, self.station, limit, to_csms=False),
-        )

@@ -9,21 +9,24 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.typing import ExtensionHeader
 
 from localctl.config import Csms, Stations
 from localctl.metrics import Metrics
 from localctl.relay import deflate, policy
 from localctl.relay.arrival import Arrival
-from localctl.relay.deflate import Agreement
 from localctl.relay.dial import Target, Upstream, dial
-from localctl.relay.handshake import accepted, offered, refused
+from localctl.relay.guard import Guard
+from localctl.relay.handshake import EXTENSIONS, accepted, offered, refused
 from localctl.relay.legs import CLOSE_SECONDS, Manner
+from localctl.relay.pacing import Pacing
 from localctl.relay.pair import End, Pair
+from localctl.relay.passwords import Passwords
 from localctl.relay.policy import Refusal
 from localctl.relay.roster import Relay, RelayedStation, Roster
 from localctl.starvation import Starvation
@@ -34,33 +37,39 @@ from localctl.wire.tls_listener import TlsListener
 STOP_SECONDS: Final = 2 * CLOSE_SECONDS  # for all relays to close
 _BACKLOG: Final = 1024  # a site's stations come back at once after a power cut
 _SILENT: Final = frozenset({"csms_unreachable", "csms_invalid"})  # results of a CSMS that does not answer stations
-_EXTENSIONS: Final = "Sec-WebSocket-Extensions"
 _LOG: Final = logging.getLogger("localctl.relay")
 
 
-class Door:
-    """The stations' listeners and every relay behind them. ``now`` tells Unix seconds.
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How the CSMS is spoken to, what [stations.wss] shows, and the site's own passwords; where they are asked for."""
 
-    ``csms_tls`` is how the CSMS is spoken to, ``stations_tls`` what [stations.wss] shows.
-    """
+    csms: ssl.SSLContext | None = None
+    stations: ssl.SSLContext | None = None
+    passwords: Passwords | None = None
+
+
+class Door:
+    """The stations' listeners and every relay behind them. ``now`` tells Unix seconds."""
 
     def __init__(
         self,
         stations: Stations,
         csms: Csms,
         own_identity: str,
-        csms_tls: ssl.SSLContext | None,
+        security: Security,
         metrics: Metrics,
-        stations_tls: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = stations
         self._own_identity = own_identity
         self._metrics = metrics
         self._now = now
-        self._target = Target.of(csms, csms_tls)
-        self._stations_tls = stations_tls
+        self._target = Target.of(csms, security.csms)
+        self._stations_tls = security.stations
         self._roster = Roster(stations.max_stations)
+        self._guard = Guard(stations, security.passwords, metrics)
+        self._pacing = Pacing(csms.max_dials_per_second, stations.max_stations)
         self._arrivals: dict[Arrival, Relay | None] = {}
         self._pairs: dict[Relay, Pair] = {}
         self._leaving = False
@@ -76,19 +85,27 @@ class Door:
         if ws:
             sock = tcp.listen("stations.ws.listen", ws.listen)
             loop = asyncio.get_running_loop()
-            self._plain = await loop.create_server(self._arrival, sock=sock, backlog=_BACKLOG)
+            self._plain = await loop.create_server(partial(self._arrival, "stations.ws"), sock=sock, backlog=_BACKLOG)
             bound["stations.ws"] = tcp.bound(sock)
         if wss and self._stations_tls:
             sock = tcp.listen("stations.wss.listen", wss.listen, _BACKLOG)
-            self._sealed = TlsListener(sock, self._stations_tls, self._arrival, Starvation(), "stations.wss.listen")
+            factory = partial(self._arrival, "stations.wss")
+            self._sealed = TlsListener(
+                sock, self._stations_tls, factory, Starvation(), "stations.wss.listen", self._tls_failed
+            )
             self._sealed.open()
             bound["stations.wss"] = tcp.bound(sock)
         return bound
 
-    def _arrival(self) -> Arrival:
-        arrival = Arrival(self._greet, lambda _: self._count("failed"), self._left)
+    def _arrival(self, listener: str) -> Arrival:
+        arrival = Arrival(listener, self._greet, lambda _: self._count("failed"), self._left)
         self._arrivals[arrival] = None
         return arrival
+
+    def _tls_failed(self, peer: str, fault: OSError | ValueError) -> None:
+        self._count("tls")
+        self._guard.tls_failed(fault)
+        _LOG.info("the TLS handshake of the station at %s failed: %s", peer, fault)
 
     def refuse(self) -> None:
         """From now on new stations get 503; those that are relayed stay."""
@@ -126,61 +143,74 @@ class Door:
         """Ask the house, then the CSMS, and tell the station."""
         relay = Relay(policy.identity_of(request.path), arrival.peer)
         self._arrivals[arrival] = relay
-        refusal = await self._ask(arrival, relay, request, answer)
+        refusal = await self._admit(arrival, relay, request) or await self._ask(arrival, relay, request, answer)
         if refusal is None:
             return
         self._settle(arrival, refusal.result)
         self._roster.leave(relay)
         _LOG.log(_level(refusal), "station %r at %s is refused: %s", relay.identity, relay.peer, refusal.why)
-        arrival.refuse(refused(refusal))
+        if not await self._guard.hold_back(refusal, arrival.listener, relay.peer):
+            arrival.transport.abort()
+        elif refusal.status == 101:
+            close = Frame(Opcode.CLOSE, Close(CloseCode.PROTOCOL_ERROR, "").serialize())
+            arrival.say_goodbye(answer.serialize() + close.serialize(mask=False))
+        else:
+            arrival.refuse(refused(refusal))
 
-    async def _ask(self, arrival: Arrival, relay: Relay, request: Request, answer: Response) -> Refusal | None:
+    async def _admit(self, arrival: Arrival, relay: Relay, request: Request) -> Refusal | None:
+        """Whether the house lets the station in, which then has a place."""
         refusal = policy.judge(relay.identity, self._own_identity, self._settings.allowed_identities)
         if self._leaving or refusal is not None:
             return refusal if refusal is not None else policy.LEAVING
-        offer = policy.offer(offered(request), self._settings.ocpp_versions)
-        if not offer:  # OCPP-J 3.2: 101 without a subprotocol, and closed at once
-            self._settle(arrival, "subprotocol")
-            _LOG.info("station %r at %s offers no OCPP version that may be relayed", relay.identity, relay.peer)
-            close = Frame(Opcode.CLOSE, Close(1002, "").serialize()).serialize(mask=False)
-            arrival.say_goodbye(answer.serialize() + close)
-            return None
-        if not self._roster.expect(relay):
+        if not policy.offer(offered(request), self._settings.ocpp_versions):
+            return policy.NO_VERSION
+        shown, told = arrival.certificate(), request.headers.get("Authorization")
+        refusal = await self._guard.judge(relay.identity, shown, told)
+        if refusal is None and not (self._roster.expect(relay) and await self._pacing.turn()):
             return policy.FULL
-        values = request.headers.get_all(_EXTENSIONS)
-        stations = deflate.extensions(values)
-        offers = deflate.towards_csms(stations, values, compress=self._target.compress)
+        return refusal
+
+    async def _ask(self, arrival: Arrival, relay: Relay, request: Request, answer: Response) -> Refusal | None:
+        """Whether the CSMS does, which is dialled for it; then it is relayed."""
+        offer = policy.offer(offered(request), self._settings.ocpp_versions)
+        inspect = self._guard.inspector(arrival.certificate())
+        values = () if inspect else request.headers.get_all(EXTENSIONS)  # what is to be looked into comes plain
+        offers = deflate.towards_csms(values, compress=self._target.compress)
         csms = await dial(self._target, request, offer, offers)
         if isinstance(csms, Refusal):
             self._heard(csms)
             return csms
         self._heard(None)
+        self._guard.passed(relay.peer)
         if csms.transport.is_closing():
             return policy.unreachable("the CSMS ended the connection")
-        self._join(arrival, csms, relay, answer, _agreement(stations, offers, csms))
+        agreed = offers.agreement(csms.response.headers.get_all(EXTENSIONS), csms.deflate)
+        if self._join(arrival, csms, relay, accepted(answer, csms.response, csms.subprotocol, agreed.field)):
+            limit, every = self._settings.max_message_size, self._settings.ping_interval_seconds
+            self._pairs[relay].begin(
+                End(arrival.transport, Manner("station", every, limit, bool(agreed.field)), bytes(arrival.early)),
+                End(
+                    csms.transport, Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)), csms.early()
+                ),
+                *agreed.translators(limit, inspect),
+            )
         return None
 
-    def _join(self, arrival: Arrival, csms: Upstream, relay: Relay, answer: Response, agreed: Agreement) -> None:
-        """The CSMS has accepted the station, which is told so, unless it has gone meanwhile."""
+    def _join(self, arrival: Arrival, csms: Upstream, relay: Relay, answer: Response) -> bool:
+        """The CSMS has accepted the station, which is told so; False where it has gone meanwhile."""
         if arrival.transport.is_closing():
             csms.transport.abort()
-            return
-        limit, interval = self._settings.max_message_size, self._settings.ping_interval_seconds
-        pair = Pair(relay, self._metrics.traffic, self._now, self._over)
-        self._pairs[relay] = pair
+            return False
         self._settle(arrival, "accepted")
         del self._arrivals[arrival]
-        arrival.transport.write(accepted(answer, csms.response, csms.subprotocol, agreed.field).serialize())
+        arrival.transport.write(answer.serialize())
+        self._pairs[relay] = Pair(relay, self._metrics.traffic, self._now, self._over)
         replaced = self._roster.join(relay, policy.ocpp_version(csms.subprotocol), self._now())
         if replaced is not None and replaced in self._pairs:
             self._pairs[replaced].end(policy.REPLACED)
         self._metrics.stations_connected.set(len(self._roster))
         _LOG.info("station %r at %s is relayed, OCPP %s", relay.identity, relay.peer, relay.ocpp_version or "unknown")
-        pair.begin(
-            End(arrival.transport, Manner("station", interval, limit, bool(agreed.field)), bytes(arrival.early)),
-            End(csms.transport, Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)), csms.early()),
-            *agreed.translators(limit),
-        )
+        return True
 
     def _over(self, pair: Pair) -> None:
         """A relay's TCP connections have ended, both."""
@@ -216,12 +246,6 @@ class Door:
 
     def _count(self, result: str) -> None:
         self._metrics.station_handshakes.labels(result).inc()
-
-
-def _agreement(stations: list[ExtensionHeader], offers: deflate.Offers, csms: Upstream) -> Agreement:
-    if csms.deflate and offers.stations:
-        return Agreement(", ".join(csms.response.headers.get_all(_EXTENSIONS)))
-    return Agreement.apart(stations, csms.deflate)
 
 
 def _level(refusal: Refusal) -> int:

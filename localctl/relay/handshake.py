@@ -16,6 +16,7 @@ from websockets.uri import WebSocketURI
 from localctl.relay import policy
 from localctl.relay.policy import Refusal
 
+EXTENSIONS: Final = "Sec-WebSocket-Extensions"
 _END: Final = b"\r\n\r\n"
 
 
@@ -64,7 +65,7 @@ def asked(request: Request, host: str, key: str, offer: tuple[str, ...], extensi
         "Sec-WebSocket-Key": key,
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Protocol": ", ".join(spoken if offered(request) == list(offer) else offer),
-        "Sec-WebSocket-Extensions": extensions or None,
+        EXTENSIONS: extensions or None,
     }
     return Request(request.path, Headers(policy.rewritten(request.headers.raw_items(), own)))
 
@@ -76,7 +77,7 @@ def accepted(answer: Response, csms: Response, subprotocol: str | None, extensio
         "Connection": "Upgrade",
         "Sec-WebSocket-Accept": answer.headers["Sec-WebSocket-Accept"],
         "Sec-WebSocket-Protocol": subprotocol,
-        "Sec-WebSocket-Extensions": extensions or None,
+        EXTENSIONS: extensions or None,
     }
     return Response(101, csms.reason_phrase, Headers(policy.rewritten(csms.headers.raw_items(), own)))
 

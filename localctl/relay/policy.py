@@ -33,7 +33,7 @@ REJECTED: Final = {1009: "oversize", 1007: "invalid"}
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An HTTP answer to a station's handshake other than 101.
+    """An HTTP answer to a station's handshake; 101 is one that is closed at once.
 
     ``result`` is a label of station_handshakes_total, ``why`` a half sentence for the log. No ``phrase``: the usual.
     """
@@ -60,6 +60,7 @@ _LATER: Final = (("Retry-After", "30"),)  # seconds; about as long as a CSMS tak
 OWN_IDENTITY: Final = Refusal(403, "identity", "the identity is the controller's own")
 NO_IDENTITY: Final = Refusal(404, "identity", "the URL carries no identity")
 NOT_ALLOWED: Final = Refusal(404, "identity", "stations.allowed_identities does not allow the identity")
+NO_VERSION: Final = Refusal(101, "subprotocol", "it offers no OCPP version that may be relayed")  # OCPP-J 3.2
 FULL: Final = Refusal(503, "full", "as many stations are relayed as stations.max_stations allows", _LATER)
 BROKEN: Final = Refusal(500, "failed", "a fault of localctl's own")
 LEAVING: Final = Refusal(503, "stopping", "the controller is stopping", _LATER)

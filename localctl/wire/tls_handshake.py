@@ -14,7 +14,8 @@ HANDSHAKE_SECONDS: Final = 30.0
 class Handshake:
     """One handshake under way: ``over`` is told of its end once, with what it failed by; the socket is closed then.
 
-    It fails with TimeoutError when it takes longer than ``seconds`` (HANDSHAKE_SECONDS), and with ConnectionAbortedError at ``end``.
+    It fails with TimeoutError when it takes longer than ``seconds`` (HANDSHAKE_SECONDS), and with
+    ConnectionAbortedError at ``end``.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from localctl.config import Csms, Stations, StationsWs
 from localctl.metrics import Metrics
-from localctl.relay.door import Door
+from localctl.relay.door import Door, Security
 from localctl.values import Address
 
 PATIENCE: Final = 20.0  # seconds after which what a test waits for is taken as never coming
@@ -101,7 +101,7 @@ class House:
 
     def __init__(self, stations: Stations, csms: Csms, tls: ssl.SSLContext | None) -> None:
         self.metrics = Metrics(CollectorRegistry(), "0")
-        self.door = Door(stations, csms, OWN_IDENTITY, tls, self.metrics)
+        self.door = Door(stations, csms, OWN_IDENTITY, Security(tls), self.metrics)
         self.address = Address("", 0)
 
     def url(self, target: str = "/ocpp/CS-1") -> str:
