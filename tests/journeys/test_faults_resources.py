@@ -60,7 +60,7 @@ async def test_row_40_no_descriptors_left(open_serving: OpenSite, trust: ssl.SSL
         await site.daemon.down_to(most - SPARE)
         for way in WAYS:
             async with asyncio.timeout(TIMEOUT):  # what stood in the queues and left may be taken still
-                while (await asyncio.to_thread(Download, way, uris, trust)).rest() != file.body:
+                while (await asyncio.to_thread(Download, way, uris, trust)).rest() != file.body:  # noqa: ASYNC110  theirs
                     await asyncio.sleep(0.5)
         async with Station(site.daemon.stations_url, "CS-2", "1.6") as newcomer:
             assert await newcomer.boot() == "Accepted"
