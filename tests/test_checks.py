@@ -312,6 +312,19 @@ def test_certificate_of_ftps_is_checked(minimal: Sections, authority: trustme.CA
     assert verdicts(about("publish.ftp.key_file", checked(minimal))) == ["FAIL"]
 
 
+def test_files_of_stations_are_checked(minimal: Sections, authority: trustme.CA, tmp_path: Path) -> None:
+    """[stations.wss] is a listener as [stations.ws] is; its files and the passwords are looked at by their keys."""
+    own = authority.issue_cert("gateway.lan")
+    wss: dict[str, object] = {"listen": "127.0.0.1:0", "cert_file": written(tmp_path / "own.pem", *own.cert_chain_pems)}
+    wss["key_file"] = written(tmp_path / "own.key", own.private_key_pem)
+    minimal["stations"] = {"wss": wss, "authentication": "local", "password_file": f"{tmp_path}/none"}
+    found = checked(minimal)
+    assert verdicts(about("stations.wss.cert_file", found)) == ["ok"]
+    assert verdicts(about("stations.password_file", found)) == ["FAIL"]
+    assert verdicts(about("stations.wss.listen", found)) == ["ok"]
+    assert not about("stations", found)
+
+
 def test_serving_nobody_is_a_warning(minimal: Sections) -> None:
     """Without a listener nothing can be published (L03.FR.08), and no station can connect."""
     found = checked(minimal)

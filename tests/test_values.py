@@ -12,6 +12,7 @@ from localctl.values import (
     check_identity,
     check_path,
     check_published_host,
+    check_serials,
     check_versions,
     parse_address,
     parse_optional_address,
@@ -204,3 +205,23 @@ def test_what_is_no_window_is_refused(value: object) -> None:
     """Other ways to write a time, and a window that ends when it begins, which might mean a day or nothing."""
     with pytest.raises(ValueError, match=r"^(is not HH:MM-HH:MM|ends when it begins)"):
         parse_window(value)
+
+
+def test_serials_are_a_table() -> None:
+    """Any identity, a serial number of up to 64 characters (RFC 5280, ub-common-name)."""
+    table = {"CS-1": "SN-1", "CS/2": "x" * 64}
+    assert check_serials(table) == table
+    assert check_serials({}) == {}
+
+
+@pytest.mark.parametrize("table", [{"": "SN-1"}, {"CS-1": ""}, {"CS-1": "x" * 65}])
+def test_serials_are_neither_empty_nor_too_long(table: dict[str, str]) -> None:
+    """An empty one would be everybody's."""
+    with pytest.raises(ValueError, match="empty or too long"):
+        check_serials(table)
+
+
+def test_serials_of_one_identity_are_refused() -> None:
+    """OCPP's identities ignore case, so two that differ in it alone are one."""
+    with pytest.raises(ValueError, match="names an identity twice"):
+        check_serials({"CS-1": "SN-1", "cs-1": "SN-2"})

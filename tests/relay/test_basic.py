@@ -4,7 +4,7 @@ import base64
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.relay.basic import password_of
@@ -65,6 +65,7 @@ def test_why_there_is_none(authorization: str | None, why: str) -> None:
     assert "0815" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=20))
 def test_nothing_upsets_it(token: str, identity: str) -> None:
     """A password, or ValueError."""

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.relay.scrypt import SALT_BYTES, Hash, decoy, hashed, parse
@@ -89,6 +89,7 @@ def test_a_decoy_proves_nothing_at_the_same_cost(like: Hash | None) -> None:
     assert not stand_in.proves(b"")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120))
 def test_nothing_upsets_it(text: str) -> None:
     """ValueError, whatever stands there."""

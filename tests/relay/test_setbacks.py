@@ -1,6 +1,6 @@
 """How long who fails waits, by a virtual clock."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.relay.setbacks import FORGET_SECONDS, MOST_SECONDS, Setbacks
@@ -49,6 +49,7 @@ def test_who_failed_longest_ago_is_forgotten_first() -> None:
     assert setbacks.failed("b", 0) == 0.5
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 1000), st.booleans())))
 def test_no_answer_waits_longer_than_the_most(steps: list[tuple[str, float, bool]]) -> None:
     """Whatever happens, within the bounds of time and memory."""

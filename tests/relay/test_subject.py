@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.relay import subject
@@ -160,6 +160,7 @@ def test_other_messages_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not contradicts(call({"connectorId": 1}, action="MeterValues"), "SN-1")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_nothing_upsets_it(before: bytes, after: bytes) -> None:
     """Whatever stands about the word."""

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localctl.relay.turns import BURST_SECONDS, Turns
@@ -51,6 +51,7 @@ def test_a_site_of_a_thousand_is_begun_in_five_seconds() -> None:
     assert begun(200, [0.0] * 1000)[-1] == pytest.approx((1000 - 50) / 200)
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 1000), st.lists(st.floats(0, 30), min_size=1, max_size=200))
 def test_the_rate_is_kept_to_and_used(rate: float, arrivals: list[float]) -> None:
     """In no time are more begun than the rate and a burst; and who comes to a full bucket is begun at once."""

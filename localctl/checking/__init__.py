@@ -1,0 +1,1 @@
+"""What `localctl check` finds out, a part of the configuration a file."""

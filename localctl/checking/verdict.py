@@ -1,0 +1,49 @@
+"""What is said of a thing that was tried, and how days, sizes and hosts are written in it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was tried; ``advice`` is empty where there is nothing to do."""
+
+    verdict: Literal["ok", "warn", "FAIL"]
+    what: str
+    advice: str = ""
+
+
+def open_to_all(key: str, name: str) -> Iterator[Check]:
+    """A warning where every user of this machine can read a file with secrets in it."""
+    path = Path(name)
+    if path.is_file() and path.stat().st_mode & 0o007:
+        advice = f"Let only localctl's user read it (chmod 0640 {path})."
+        yield Check("warn", f"{key}: {path} can be read by everyone", advice)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself can reach that host."""
+    return ip_address(host).is_loopback if is_address(host) else host == "localhost"
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address rather than a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def day(moment: float) -> str:
+    """The day of Unix seconds, UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
+
+
+def size(count: int) -> str:
+    """So many bytes, as people say them."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

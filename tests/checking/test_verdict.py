@@ -1,0 +1,40 @@
+"""How things are written in what `localctl check` says."""
+
+from pathlib import Path
+
+import pytest
+
+from localctl.checking.verdict import Check, day, is_address, is_loopback, open_to_all, size
+
+
+def test_a_file_for_everyone_is_a_warning(tmp_path: Path) -> None:
+    """By its key and with the command that mends it; no file, no path and a private one are none."""
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    secret.chmod(0o644)
+    assert list(open_to_all("a.b_file", str(secret))) == [
+        Check(
+            "warn",
+            f"a.b_file: {secret} can be read by everyone",
+            f"Let only localctl's user read it (chmod 0640 {secret}).",
+        )
+    ]
+    secret.chmod(0o640)
+    for name in (str(secret), "", str(tmp_path), "/nonexistent"):
+        assert not list(open_to_all("a.b_file", name))
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "loopback"),
+    [("127.0.0.2", True, True), ("::1", True, True), ("10.0.0.1", True, False), ("localhost", False, True),
+     ("gateway.lan", False, False)],
+)  # fmt: skip
+def test_hosts(host: str, address: bool, loopback: bool) -> None:  # noqa: FBT001
+    """Addresses and names, this machine's own and others."""
+    assert (is_address(host), is_loopback(host)) == (address, loopback)
+
+
+def test_days_and_sizes() -> None:
+    """As people write them."""
+    assert day(0) == "1970-01-01"
+    assert [size(count) for count in (0, 5 * 2**20, 3 * 2**29)] == ["0 MiB", "5 MiB", "1.5 GiB"]

@@ -1,0 +1,88 @@
+"""deploy/README.md: its commands run as they are printed, and what they make is of use."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from localctl.checking.certificates import of_stations
+from localctl.config import parse
+from localctl.relay.passwords import read
+from localctl.station_sections import StationsWss
+from localctl.tls import station_context
+from tests.actors.daemon import executable
+from tests.actors.greeter import greeting, listening
+
+TEXT = (Path(__file__).parents[1] / "deploy" / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    """The blocks of code of that kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all of the commands were run, one after the other."""
+    folder = tmp_path_factory.mktemp("authority")
+    path = f"{Path(executable()).parent}:{os.environ['PATH']}"
+    for block in blocks("sh"):
+        subprocess.run(["sh", "-eu", "-c", block], cwd=folder, env=os.environ | {"PATH": path}, check=True)
+    return folder
+
+
+def section(folder: Path) -> StationsWss:
+    """[stations.wss] of profile 3 as it is printed, with the files that were made."""
+    wss, roots = (block for block in blocks("toml") if "password_file" not in block)
+    config = parse(
+        {
+            "controller": {"identity": "LC"},
+            "csms": {"url": "ws://csms.example"},
+            **tomllib.loads((wss + roots).replace("/etc/localctl", str(folder))),
+        },
+        "c",
+        {},
+    )
+    assert config.stations.wss is not None
+    return config.stations.wss
+
+
+def test_everything_printed_can_be_used(folder: Path) -> None:
+    """`localctl check` finds nothing wrong with what the commands made."""
+    now = (folder / "stations.pem").stat().st_mtime + 60
+    found = list(of_stations(section(folder), now))
+    assert [check.verdict for check in found] == ["ok", "ok", "ok"]
+
+
+def test_stations_get_in_as_printed(folder: Path) -> None:
+    """The two handshakes that are printed come to something, and without a certificate none does."""
+    shown = [command for command in blocks("") if "s_client" in command]
+    assert len(shown) == 2
+    with listening(greeting(station_context(section(folder)))) as (host, port):
+        told = [
+            subprocess.run(
+                ["sh", "-c", command.replace("192.168.10.1:8443", f"{host}:{port}")],
+                cwd=folder, capture_output=True, text=True, check=False,
+            ).stderr
+            for command in shown
+        ]  # fmt: skip
+    assert "alert handshake failure" in told[0]  # profile 3 is on already
+    assert "Verification: OK" in told[1]
+    profile_2 = section(folder).model_copy(update={"client_ca_file": "", "serials": {}})
+    with listening(greeting(station_context(profile_2))) as (host, port):
+        done = subprocess.run(
+            ["sh", "-c", shown[0].replace("192.168.10.1:8443", f"{host}:{port}")],
+            cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert "Ciphersuite: AES128-GCM-SHA256" in done.stderr
+    assert "Verification: OK" in done.stderr
+
+
+def test_the_password_is_the_station_s(folder: Path) -> None:
+    """The line that was printed proves what the station is configured with."""
+    secret = (folder / "CS-0001.password").read_bytes().strip()
+    assert 16 <= len(secret) <= 40
+    assert read(str(folder / "passwords"))["cs-0001"].proves(secret)
