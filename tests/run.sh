@@ -29,6 +29,8 @@ strace:strace                   kills and disk errors at chosen system calls
 promtool:prometheus:prometheus  reads our metrics as Prometheus does
 mkfs.ext4:e2fsprogs             a file system that Linux shuts for writing after an error
 faketime:faketime               a clock at 1970, and one that jumps by years
+cc:gcc                          the load of the relay's benchmark, which is in C
+gencat:libc6-dev                its headers; gencat comes with them
 systemd-analyze:systemd         reads our unit file as systemd does
 EOF
 )
