@@ -67,6 +67,7 @@ def run(path: Path) -> None:
     from localctl.config import load
     from localctl.daemon import VERSION, Daemon
     from localctl.logs import start_logging
+    from localctl.main_loop import loop_factory
     from localctl.metrics import Metrics
 
     config = load(path)
@@ -77,7 +78,8 @@ def run(path: Path) -> None:
         await Daemon(config, metrics).run()
 
     try:
-        asyncio.run(live())
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(live())
     except ConfigurationError as fault:  # a certificate, which only using it shows to be wrong
         raise ConfigurationError(tuple(f"{path}: {line}" for line in fault.faults)) from None
 
