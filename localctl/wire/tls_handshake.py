@@ -48,8 +48,9 @@ class Handshake:
             self._over(self, None)
 
     def end(self) -> None:
-        """Break it off."""
-        self._fail(ConnectionAbortedError())
+        """Break it off; one that has failed is over."""
+        if self.sock.fileno() >= 0:
+            self._fail(ConnectionAbortedError())
 
     def _fail(self, fault: OSError | ValueError) -> None:
         self._leave()

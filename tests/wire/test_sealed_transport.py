@@ -146,6 +146,127 @@ async def test_paused_reading(pair: Pair) -> None:
     await pair.ours.until(lambda: len(pair.ours.got) == 40_000)
 
 
+class Bowl(asyncio.BufferedProtocol):
+    """Takes what comes in small helpings, and pauses after each where it is told to."""
+
+    def __init__(self, transport: SealedTransport, size: int, *, pauses: bool = False) -> None:
+        self.got = bytearray()
+        self.helpings: list[int] = []
+        self.gone = asyncio.Event()
+        self._transport = transport
+        self._buffer = memoryview(bytearray(size))
+        self._pauses = pauses
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        assert sizehint == -1
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.got += self._buffer[:nbytes]
+        self.helpings.append(nbytes)
+        if self._pauses:
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.gone.set()
+
+
+async def turns(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until ``condition()`` holds."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  what is waited for has no event
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("size", [100, 16_384, 2**18])
+async def test_a_receiver_with_a_buffer_of_its_own(pair: Pair, size: int) -> None:
+    """It is handed over to in the middle; everything comes, in order, and no more at once than its buffer holds."""
+    transport = pair.ours.transport
+    await pair.station_does(lambda: pair.station.sendall(b"first"))
+    await pair.ours.until(lambda: pair.ours.got == b"first")
+    bowl = Bowl(transport, size)
+    transport.set_protocol(bowl)
+    assert transport.get_protocol() is bowl
+    await pair.station_does(lambda: pair.station.sendall(LARGE[:300_000]))
+    await turns(lambda: len(bowl.got) == 300_000)
+    assert bowl.got == LARGE[:300_000]
+    assert max(bowl.helpings) <= size
+    transport.set_protocol(pair.ours)
+
+
+async def test_a_receiver_with_a_buffer_hears_of_the_end(pair: Pair) -> None:
+    """The station closes; nothing of length 0 is handed over."""
+    bowl = Bowl(pair.ours.transport, 100)
+    pair.ours.transport.set_protocol(bowl)
+    pair.station.settimeout(0)
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.station.unwrap()
+    await asyncio.wait_for(bowl.gone.wait(), 20)
+    assert bowl.helpings == []
+    pair.ours.told.append("lost")
+
+
+async def test_a_pause_in_the_middle_of_a_record(pair: Pair) -> None:
+    """What OpenSSL has decrypted already, and of which no event tells, comes when reading is resumed: each time."""
+    transport = pair.ours.transport
+    bowl = Bowl(transport, 100, pauses=True)
+    transport.set_protocol(bowl)
+    await pair.station_does(lambda: pair.station.sendall(LARGE[:1000]))  # one record
+    for number in range(1, 11):
+        await turns(lambda number=number: len(bowl.helpings) == number)  # type: ignore[misc]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(bowl.helpings) == number, "it is paused"
+        assert not transport.is_reading()
+        assert transport._sock.pending() == 1000 - 100 * number
+        transport.resume_reading()
+    assert bowl.got == LARGE[:1000]
+    transport.set_protocol(pair.ours)
+
+
+async def test_what_is_held_does_not_come_to_who_has_left(pair: Pair) -> None:
+    """Resumed and paused again, or aborted, before the loop has turned."""
+    transport = pair.ours.transport
+    bowl = Bowl(transport, 100, pauses=True)
+    transport.set_protocol(bowl)
+    await pair.station_does(lambda: pair.station.sendall(LARGE[:1000]))
+    await turns(lambda: len(bowl.helpings) == 1)
+    transport.resume_reading()
+    transport.pause_reading()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(bowl.helpings) == 1
+    transport.resume_reading()
+    transport.abort()
+    await asyncio.wait_for(bowl.gone.wait(), 20)
+    assert len(bowl.helpings) == 1
+    pair.ours.told.append("lost")
+
+
+async def test_small_writes_to_a_full_socket(pair: Pair) -> None:
+    """What the socket does not take is kept and grows, and is sent once, in order, when it does (``send`` again)."""
+    transport = pair.ours.transport
+    transport.pause_reading()
+    sent = bytearray()
+    number = 0
+    while not transport.get_write_buffer_size():
+        message = b"[%d]" % number * 300
+        transport.write(message)
+        sent += message
+        number += 1
+    assert transport.get_write_buffer_size() == len(message), "the one that did not fit, whole"
+    for size in (1, 100, 16_384, 16_385, 100_000):
+        before = transport.get_write_buffer_size()
+        transport.write(LARGE[:size])
+        sent += LARGE[:size]
+        assert transport.get_write_buffer_size() == before + size
+    assert pair.ours.told == ["pause"]
+    assert await pair.station_does(lambda: _exactly(pair.station, len(sent))) == sent
+    await pair.ours.until(lambda: pair.ours.told == ["pause", "resume"])
+    transport.write(b"and on")
+    assert await pair.station_does(lambda: _exactly(pair.station, 6)) == b"and on"
+
+
 async def test_close_sends_what_waits_and_says_goodbye(pair: Pair) -> None:
     """The station gets everything and then a proper end; what is written behind close() is not sent."""
     transport = pair.ours.transport
