@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from aiohappyeyeballs import start_connection
 from websockets.client import ClientProtocol
@@ -84,10 +84,9 @@ class _Opening(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  for the types
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._protocol.send_request(self._request)
-        transport.write(b"".join(self._protocol.data_to_send()))
+        self.transport.write(b"".join(self._protocol.data_to_send()))
 
     def data_received(self, data: bytes) -> None:
         """The answer, and what comes with it."""
