@@ -165,13 +165,17 @@ class Translator:
     def _unpacked(self, frame: Frame) -> Frame:
         if self._source is None:
             return frame
-        so_far = 0 if frame.opcode is not Opcode.CONT else self._so_far
+        left = self._limit - (self._so_far if frame.opcode is Opcode.CONT else 0)
+        too_big = Fault(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self._limit} bytes")
         try:
-            return self._source.decode(frame, max_size=max(self._limit - so_far, 1))
+            plain = self._source.decode(frame, max_size=left + 1)  # zlib takes 0 for no limit
         except PayloadTooBig:
-            raise Fault(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self._limit} bytes") from None
+            raise too_big from None
         except ProtocolError:
             raise Fault(CloseCode.PROTOCOL_ERROR, "what is compressed cannot be read") from None
+        if len(plain.data) > left:
+            raise too_big
+        return plain
 
     def _look(self, plain: Frame) -> None:
         self._fragments.append(bytes(plain.data))

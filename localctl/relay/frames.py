@@ -110,6 +110,8 @@ class Walker:
         if length == _TWO_BYTES:
             length = data[2] << 8 | data[3]
             start += 2
+        elif length > _TWO_BYTES:  # its length stands in eight bytes, or it is masked and should not be
+            return False
         if start + length != size or not _USUAL_START <= length <= self._limit:
             return False
         first = int.from_bytes(data[start : start + _USUAL_START], "big")
@@ -124,8 +126,8 @@ class Walker:
             while not self._over and (head := self._head(data, at)):
                 opcode, start, end = head
                 if opcode & _CONTROL:
-                    self._pass(data[begin:at])
-                    begin = end
+                    run, begin = data[begin:at], end  # should passing it fail, it is not passed again
+                    self._pass(run)
                     self._obey(opcode, _unmasked(data, start, end) if self._masked else data[start:end])
                 else:
                     self._follow(data, at, start, end)

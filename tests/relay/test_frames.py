@@ -6,7 +6,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Final
 
 import pytest
@@ -226,6 +226,39 @@ def test_what_is_right_passes_before_what_is_wrong() -> None:
     """What came before the fault was said (Part 4 §6.4)."""
     ours = Ours(masked=True).feed([TEXT + TEXT + frame(3)])
     assert (ours.runs, ours.kinds, ours.size, ours.code) == ([TEXT + TEXT], ["call", "call"], 28, 1002)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("size", [120, 126, 300, 2**16])
+def test_a_message_in_two_pieces(*, masked: bool, size: int) -> None:
+    """Wherever it is cut, in each form of its length (RFC 6455 §5.2): no piece is taken for a whole frame."""
+    for wide in (2, 8) if size < 2**16 else (8,):
+        stream = frame(1, b"[2," + bytes(size - 3), masked=masked, wide=wide)
+        for cut in range(1, min(len(stream), 300)):
+            ours = Ours(masked, limit=2**17).feed([stream[:cut], stream[cut:]])
+            assert (ours.runs, ours.kinds, ours.code) == ([stream], ["call"], None), cut
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_wrong_mask_is_seen_whatever_follows(*, masked: bool) -> None:
+    """RFC 6455 §5.1: though with the bit of the mask the length might be that of all that came."""
+    for size, behind in product(range(3, 126), range(120, 135)):
+        ours = Ours(masked).feed([frame(1, b"[2," + bytes(size - 3), masked=not masked) + bytes(behind)])
+        assert (ours.runs, ours.code) == ([], CloseCode.PROTOCOL_ERROR), (size, behind)
+
+
+def test_what_cannot_be_passed_is_not_passed_again() -> None:
+    """A message that is held back ends what came with it, a ping too; those before it went on once (Part 4 §6.4)."""
+    tried: list[bytes] = []
+
+    def passed(run: bytes, _kinds: tuple[str, ...], _size: int) -> None:
+        tried.append(run)
+        raise Fault(CloseCode.POLICY_VIOLATION, "held back")
+
+    walker = Walker(passed, lambda *_: tried.append(b"a ping"), LIMIT, masked=True)
+    with pytest.raises(Fault, match="held back"):
+        walker.feed(TEXT + TEXT + frame(9))
+    assert tried == [TEXT + TEXT]
 
 
 def test_a_length_is_refused_before_it_is_kept() -> None:
