@@ -180,6 +180,11 @@ class Daemon:
         """What a station appends its identity to, after a slash."""
         return f"ws://{self.listeners['stations.ws']}/ocpp"
 
+    @property
+    def sealed_stations_url(self) -> str:
+        """The same of the listener under TLS."""
+        return f"wss://{self.listeners['stations.wss']}/ocpp"
+
     async def listening(self, timeout: float = TIMEOUT) -> dict[str, str]:
         """The listeners, once all are bound."""
 
