@@ -26,6 +26,7 @@ from localctl.relay.deflate import Offers
 from localctl.relay.handshake import Head, asked, host_field
 from localctl.relay.policy import Refusal
 from localctl.wire.tls_handshake import seal
+from localctl.wire.transport import SocketTransport
 
 _EARLY: Final = 64 * 1024  # bytes taken from a CSMS that speaks before its station's leg is there
 _HAPPY_EYEBALLS: Final = 0.25  # seconds, RFC 8305 §8
@@ -164,11 +165,11 @@ async def _connect(target: Target, opening: _Opening) -> None:
     host, port = target.uri.host, target.uri.port
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     sock = await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if target.tls:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await seal(sock, target.tls, host, opening)
     else:
-        await loop.create_connection(lambda: opening, sock=sock)
+        SocketTransport(sock, opening)
 
 
 def _misunderstood(fault: InvalidHandshake) -> Refusal:
