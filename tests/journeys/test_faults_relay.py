@@ -16,10 +16,10 @@ from tests.actors.crowd import handshake
 from tests.actors.csms import IGNORE, Answer
 from tests.actors.daemon import Daemon
 from tests.actors.link import Call
-from tests.actors.news import TIMEOUT
 from tests.actors.site import LC, OpenSite, Site
 from tests.actors.station import Station
 
+ENDED: Final = "localctl_station_disconnects_total"
 ODD: Final[tuple[str | bytes, ...]] = (
     "",
     "{",
@@ -73,13 +73,6 @@ async def ignored(_call: Call) -> Answer:
     return IGNORE
 
 
-async def ended(site: Site, reason: str) -> None:
-    """Wait until one relay has ended so."""
-    async with asyncio.timeout(TIMEOUT):
-        while not await site.daemon.metric("localctl_station_disconnects_total", reason=reason):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # nothing tells of it but the number
-
-
 async def test_row_24_what_is_no_ocpp_is_relayed_unchanged(open_site: OpenSite) -> None:
     """Row 24, 6.4: malformed JSON, unknown actions, wrong types and unknown message types, in both directions."""
     site = await open_site("2.0.1")
@@ -108,7 +101,7 @@ async def test_row_26_a_station_half_open(open_site: OpenSite) -> None:
         await reader.readuntil(HEAD_END)
         codes = [payload_of(each)[:2] async for each in frames(reader) if each[0] & 0x0F == CLOSE]
         assert codes == [(1011).to_bytes(2, "big")]
-        await ended(site, "timeout")
+        await site.daemon.counted(1, ENDED, reason="timeout")
         await site.daemon.down_to(before)
 
 
@@ -121,7 +114,7 @@ async def test_row_26_the_csms_half_open(open_site: OpenSite) -> None:
         link.connection.transport.pause_reading()
         await station.until(lambda: station.closed)
         assert station.connection.close_code == 1001
-        await ended(site, "timeout")
+        await site.daemon.counted(1, ENDED, reason="timeout")
         link.connection.transport.resume_reading()
         await site.csms.until(lambda: link.closed)
 
@@ -138,7 +131,7 @@ async def test_row_28_two_stations_with_one_identity(open_site: OpenSite) -> Non
             await old.until(lambda: old.closed)
             assert old.connection.close_code == 1001
             await site.csms.until(lambda: link.closed)
-            await ended(site, "replaced")
+            await site.daemon.counted(1, ENDED, reason="replaced")
             assert await newcomer.boot() == "Accepted"
             assert [each["identity"] for each in (await site.daemon.status())["stations"]] == ["CS-1"]
             assert await site.daemon.metric("localctl_stations_connected") == 1
