@@ -230,6 +230,14 @@ class Daemon:
         assert len(found) == 1, f"{sample}{labels} is there {len(found)} times"
         return float(found[0])
 
+    async def counted(self, value: float, sample: str, **labels: str) -> None:
+        """Wait until a sample of ``/metrics`` has that value."""
+
+        async def is_there() -> bool:
+            return await self.metric(sample, **labels) == value
+
+        await self._look(is_there, f"{value} of {sample}{labels}", TIMEOUT)
+
     @property
     def _run(self) -> Process:
         return self.runs[-1]

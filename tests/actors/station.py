@@ -54,6 +54,7 @@ class Station:
         password: str = "",
         subprotocols: Sequence[str] | None = None,
         tls: ssl.SSLContext | None = None,
+        deflate: bool = True,
     ) -> None:
         self.identity = identity
         self.version = version
@@ -74,6 +75,7 @@ class Station:
             subprotocols=[Subprotocol(name) for name in subprotocols or [f"ocpp{version}"]],
             additional_headers={"Authorization": f"Basic {credentials}"} if password else {},
             ssl=tls,
+            compression="deflate" if deflate else None,
             ping_interval=None,
             proxy=None,
         )

@@ -103,19 +103,25 @@ async def test_no_certificate_or_one_of_somebody_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", TELLS_ANOTHER)
 async def test_another_serial_number_than_the_certificate_s(version: str, tmp_path: Path) -> None:
-    """B01.FR.11, FR.12: the socket is closed with 1008, the boot never reaches the CSMS, what was said before does."""
+    """B01.FR.11, FR.12: whole or in fragments, packed or not, the boot never reaches the CSMS and the socket is closed
+    with 1008; what was said before it has arrived.
+    """
+    boot = call_frame("b", "BootNotification", TELLS_ANOTHER[version])
+    ways = [(deflate, parts) for deflate in (True, False) for parts in ([boot], [boot[:9], boot[9:50], boot[50:]])]
     async with sealed_site(tmp_path) as (csms, daemon, lan):
-        async with Station(daemon.sealed_stations_url, "CS-1", version, tls=lan.client("CS-1")) as station:
-            assert await station.heartbeat()
-            link = csms.link("CS-1")
-            await station.send(call_frame("b", "BootNotification", TELLS_ANOTHER[version]))
-            await station.until(lambda: station.closed)
-            assert station.connection.close_code == 1008
-        await csms.until(lambda: link.closed)
-        assert link.closed == (1001, "")
-        assert [call.action for call in link.received] == ["Heartbeat"]
-        assert await counted(daemon, "stations.wss", CERTIFICATE) == (1, 1)
-        assert await daemon.metric("localctl_station_disconnects_total", reason="certificate") == 1
+        url, tls = daemon.sealed_stations_url, lan.client("CS-1")
+        for count, (deflate, parts) in enumerate(ways, 1):
+            async with Station(url, "CS-1", version, tls=tls, deflate=deflate) as station:
+                assert await station.heartbeat()
+                link = csms.link("CS-1")
+                await station.connection.send(parts if len(parts) > 1 else boot)
+                await station.until(lambda: station.closed)
+                assert station.connection.close_code == 1008
+            await csms.until(lambda: link.closed)  # noqa: B023
+            assert link.closed == (1001, "")
+            assert [call.action for call in link.received] == ["Heartbeat"]
+            assert await counted(daemon, "stations.wss", CERTIFICATE) == (count, count)
+            await daemon.counted(count, "localctl_station_disconnects_total", reason="certificate")
 
 
 async def test_any_certificate_where_the_installer_says_so(tmp_path: Path) -> None:
@@ -125,3 +131,21 @@ async def test_any_certificate_where_the_installer_says_so(tmp_path: Path) -> No
         Station(daemon.sealed_stations_url, "CS-1", tls=lan.client("WALLBOX 22")) as station,
     ):
         assert await station.boot("SN-9") == "Accepted"
+
+
+async def test_who_shows_a_certificate_needs_no_password(tmp_path: Path) -> None:
+    """Each listener by itself: with passwords of the site's own, a station under TLS comes with its certificate alone,
+    and one without TLS gets 401 (A00.FR.207, FR.403).
+    """
+    (tmp_path / "passwords").write_text("# nobody\n", encoding="utf-8")
+    local = {"authentication": "local", "password_file": str(tmp_path / "passwords")}
+    lan = Authority(tmp_path, "lan")
+    wss = {"listen": "127.0.0.1:0", **lan.issue("stations"), "client_ca_file": lan.file}
+    async with Csms() as csms, Daemon(tmp_path, csms.url, {"stations": {**local, "wss": wss}}) as daemon:
+        await daemon.ready()
+        async with Station(daemon.sealed_stations_url, "CS-1", tls=lan.client("CS-1")) as station:
+            assert await station.boot("CS-1") == "Accepted"
+        with pytest.raises(InvalidStatus) as refused:
+            await Station(daemon.stations_url, "CS-1", password=GUESS).__aenter__()
+        assert refused.value.response.status_code == 401
+        assert len([shake for shake in csms.handshakes if shake.identity == "CS-1"]) == 1
