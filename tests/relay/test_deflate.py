@@ -14,7 +14,7 @@ from websockets.headers import parse_extension
 
 from localctl.relay.deflate import Agreement, Translator, towards_csms
 from localctl.relay.frames import Fault, split
-from tests.relay.test_frames import frame
+from tests.relay.raw import frame
 
 LIMIT: Final = 1500
 BOOT: Final = b'[2,"1","BootNotification",{}]'

@@ -21,6 +21,7 @@ from websockets.typing import ExtensionName
 from websockets.uri import parse_uri
 
 from localctl.relay.frames import Fault, Walker, split
+from tests.relay.raw import frame
 
 LIMIT: Final = 1500
 Seen = list[tuple[Opcode, bool, bool, bytes]]
@@ -109,21 +110,6 @@ def agree(stream: bytes, cuts: Sequence[int], *, masked: bool, deflate: bool = F
     if ours.code is None and all(opcode < Opcode.CLOSE for opcode, *_ in ours.seen):
         assert stream.startswith(b"".join(ours.runs))
     return ours
-
-
-def frame(
-    opcode: int, payload: bytes = b"", *, masked: bool = True, fin: bool = True, rsv: int = 0, wide: int = 0
-) -> bytes:
-    """A frame's bytes; ``wide`` 2 or 8: in a longer form of its length than it needs."""
-    wide = wide or (0 if len(payload) < 126 else 2 if len(payload) < 2**16 else 8)
-    length = {0: len(payload), 2: 126, 8: 127}[wide] | (0x80 if masked else 0)
-    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode, length]) + (
-        len(payload).to_bytes(wide, "big") if wide else b""
-    )
-    if not masked:
-        return head + payload
-    key = b"\x5a\xa5\x0f\xf0"
-    return head + key + bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
 
 
 PAYLOADS = st.one_of(
