@@ -24,12 +24,6 @@ class Flow:
         self.messages = dict.fromkeys(MESSAGE_TYPES, 0)
         self.size = 0
 
-    def count(self, kinds: tuple[str, ...], size: int) -> None:
-        """Messages of these types were passed on, and so many bytes."""
-        for kind in kinds:
-            self.messages[kind] += 1
-        self.size += size
-
 
 class Traffic(Collector):
     """Both directions, and what was not passed on; on ``registry`` as relay_messages_total and its kin."""

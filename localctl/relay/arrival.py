@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
@@ -51,11 +51,10 @@ class Arrival(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The station is here."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  for the types
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else self.peer
-        self._limit = self._loop.call_later(REQUEST_SECONDS, transport.abort)
+        self._limit = self._loop.call_later(REQUEST_SECONDS, self.transport.abort)
 
     def certificate(self) -> dict[str, Any] | None:
         """The certificate that the station has shown, and that was verified; None: none."""

@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from aiohappyeyeballs import start_connection
 from websockets.client import ClientProtocol
@@ -26,6 +26,7 @@ from localctl.relay.deflate import Offers
 from localctl.relay.handshake import Head, asked, host_field
 from localctl.relay.policy import Refusal
 from localctl.wire.tls_handshake import seal
+from localctl.wire.transport import SocketTransport
 
 _EARLY: Final = 64 * 1024  # bytes taken from a CSMS that speaks before its station's leg is there
 _HAPPY_EYEBALLS: Final = 0.25  # seconds, RFC 8305 §8
@@ -84,10 +85,9 @@ class _Opening(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  for the types
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._protocol.send_request(self._request)
-        transport.write(b"".join(self._protocol.data_to_send()))
+        self.transport.write(b"".join(self._protocol.data_to_send()))
 
     def data_received(self, data: bytes) -> None:
         """The answer, and what comes with it."""
@@ -165,11 +165,11 @@ async def _connect(target: Target, opening: _Opening) -> None:
     host, port = target.uri.host, target.uri.port
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     sock = await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if target.tls:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await seal(sock, target.tls, host, opening)
     else:
-        await loop.create_connection(lambda: opening, sock=sock)
+        SocketTransport(sock, opening)
 
 
 def _misunderstood(fault: InvalidHandshake) -> Refusal:

@@ -6,6 +6,7 @@ refusal, the CSMS the station's own URL and credentials. Until the answer is the
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from localctl.relay.roster import Relay, RelayedStation, Roster
 from localctl.starvation import Starvation
 from localctl.values import Address
 from localctl.wire import tcp
-from localctl.wire.tls_listener import TlsListener
+from localctl.wire.listener import Listener
 
 STOP_SECONDS: Final = 2 * CLOSE_SECONDS  # for all relays to close
 _BACKLOG: Final = 1024  # a site's stations come back at once after a power cut
@@ -75,27 +76,28 @@ class Door:
         self._leaving = False
         self._empty = asyncio.Event()
         self._csms_silent = False
-        self._plain: asyncio.Server | None = None
-        self._sealed: TlsListener | None = None
+        self._starvation = Starvation()
+        self._listeners: list[tuple[Listener, socket.socket]] = []
 
     async def start(self) -> dict[str, Address]:
         """Bind, and let stations in; the addresses bound, by the names of their sections. Raises ListenError."""
         bound: dict[str, Address] = {}
         ws, wss = self._settings.ws, self._settings.wss
         if ws:
-            sock = tcp.listen("stations.ws.listen", ws.listen)
-            loop = asyncio.get_running_loop()
-            self._plain = await loop.create_server(partial(self._arrival, "stations.ws"), sock=sock, backlog=_BACKLOG)
+            sock = tcp.listen("stations.ws.listen", ws.listen, _BACKLOG)
+            self._listen("stations.ws", sock, None)
             bound["stations.ws"] = tcp.bound(sock)
         if wss and self._stations_tls:
             sock = tcp.listen("stations.wss.listen", wss.listen, _BACKLOG)
-            factory = partial(self._arrival, "stations.wss")
-            self._sealed = TlsListener(
-                sock, self._stations_tls, factory, Starvation(), "stations.wss.listen", self._tls_failed
-            )
-            self._sealed.open()
+            self._listen("stations.wss", sock, self._stations_tls)
             bound["stations.wss"] = tcp.bound(sock)
         return bound
+
+    def _listen(self, name: str, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        factory = partial(self._arrival, name)
+        listener = Listener(sock, tls, factory, self._starvation, f"{name}.listen", self._tls_failed)
+        listener.open()
+        self._listeners.append((listener, sock))
 
     def _arrival(self, listener: str) -> Arrival:
         arrival = Arrival(listener, self._greet, lambda _: self._count("failed"), self._left)
@@ -114,10 +116,10 @@ class Door:
     async def stop(self) -> None:
         """Close the listeners and, with 1001, every relay; returns when nothing is left, after STOP_SECONDS at most."""
         self.refuse()
-        if self._plain:
-            self._plain.close()
-        if self._sealed:
-            self._sealed.close()
+        for listener, sock in self._listeners:
+            listener.close()
+            sock.close()
+        self._listeners.clear()
         for arrival in tuple(self._arrivals):
             arrival.transport.abort()
         for pair in tuple(self._pairs.values()):

@@ -31,10 +31,9 @@ _KEY: Final = 4  # bytes of a mask
 _WHOLE_TEXT: Final = _FIN | Opcode.TEXT
 _OPCODES: Final = frozenset(Opcode)
 _PEEK: Final = 32  # bytes of a message that tell its kind
-_USUAL: Final = {
-    int.from_bytes(start, "big"): (message_type(start),) for start in (b"[2,", b"[3,", b"[4,", b"[5,", b"[6,")
-}
-_USUAL_START: Final = 3  # bytes of these
+_USUAL: Final = {digit: (message_type(b"[%c," % digit),) for digit in b"23456"}
+_BRACKET, _COMMA = b"[,"
+_LEAST: Final = 8  # bytes of what is looked at quickly, and of its payload
 
 Passed = Callable[[bytes, tuple[str, ...], int], None]
 Control = Callable[[int, bytes], None]
@@ -57,18 +56,21 @@ class Walker:
     """
 
     __slots__ = (
+        "_between",
         "_control",
         "_deflate",
         "_held",
         "_kind",
         "_kinds",
         "_limit",
+        "_mark",
         "_masked",
         "_needed",
         "_over",
         "_passed",
         "_size",
         "_so_far",
+        "_start",
     )
 
     def __init__(self, passed: Passed, control: Control, limit: int, *, masked: bool, deflate: bool = False) -> None:
@@ -84,9 +86,32 @@ class Walker:
         self._kinds: list[str] = []  # of the frames to be passed next
         self._size = 0
         self._over = False
+        self._between = True  # the next byte begins a message
+        self._mark = _MASKED if masked else 0  # of the second byte
+        self._start = 2 + (_KEY if masked else 0)  # of a short payload
 
     def feed(self, data: bytes) -> None:
-        """The next bytes. Raises Fault, once the whole frames before it have been passed; not to be called after it."""
+        """The next bytes. Raises Fault, once the whole frames before it have been passed; no more is looked at then."""
+        # Nearly all that comes is one whole text message of no great size: this is the relay's hot path.
+        size = len(data)
+        if self._between and size > _LEAST and data[0] == _WHOLE_TEXT:
+            length, start = data[1] - self._mark, self._start
+            if length == _TWO_BYTES:
+                length = data[2] << 8 | data[3]
+                start += 2
+            elif length > _TWO_BYTES:  # its length stands in eight bytes, or it is masked and should not be
+                length = 0
+            if start + length == size and _LEAST < length <= self._limit:
+                kinds = None
+                if not self._mark:
+                    kinds = _USUAL.get(data[start + 1]) if data[start : start + 3 : 2] == b"[," else None
+                elif data[start] ^ data[start - 4] == _BRACKET and data[start + 2] ^ data[start - 2] == _COMMA:
+                    kinds = _USUAL.get(data[start + 1] ^ data[start - 3])
+                self._passed(data, kinds or (self._kind_at(data, start, size),), length)
+                return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self._over or not data:
             return
         if self._held is not None:
@@ -94,34 +119,11 @@ class Walker:
             if len(self._held) < self._needed:
                 return
             data, self._held = bytes(self._held), None
-        elif self._so_far is None and data[0] == _WHOLE_TEXT and self._passes_at_once(data):
-            return
         self._walk(data)
-
-    def _passes_at_once(self, data: bytes) -> bool:
-        """Whether ``data`` is what nearly all of it is: one whole text message, of no great size."""
-        size = len(data)
-        if size < 8:
-            return False
-        length, start = data[1], 2
-        if self._masked:
-            length -= _MASKED
-            start += _KEY
-        if length == _TWO_BYTES:
-            length = data[2] << 8 | data[3]
-            start += 2
-        elif length > _TWO_BYTES:  # its length stands in eight bytes, or it is masked and should not be
-            return False
-        if start + length != size or not _USUAL_START <= length <= self._limit:
-            return False
-        first = int.from_bytes(data[start : start + _USUAL_START], "big")
-        if self._masked:
-            first ^= int.from_bytes(data[start - _KEY : start - _KEY + _USUAL_START], "big")
-        self._passed(data, _USUAL.get(first) or (self._kind_at(data, start, size),), length)
-        return True
 
     def _walk(self, data: bytes) -> None:
         begin = at = 0  # of the frames to be passed next, and where we are
+        self._between = False
         try:
             while not self._over and (head := self._head(data, at)):
                 opcode, start, end = head
@@ -132,10 +134,14 @@ class Walker:
                 else:
                     self._follow(data, at, start, end)
                 at = end
+        except Fault:
+            self._over = True
+            raise
         finally:
             self._pass(data[begin:at])
         if at < len(data) and not self._over:
             self._held = bytearray(data[at:])
+        self._between = self._held is None and self._so_far is None and not self._over
 
     def _head(self, data: bytes, at: int) -> tuple[int, int, int] | None:
         """The opcode, where the payload begins and where it ends; None while the frame is not whole."""

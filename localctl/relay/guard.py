@@ -52,7 +52,7 @@ class Guard:
         """What is to see each message of a station that has shown that; None: nothing (B01.FR.11)."""
         if not certificate or self._wss is None or self._wss.certificate_identity != "cn":
             return None
-        return partial(_inspect, subject.common_name(certificate))
+        return partial(self._inspect, subject.common_name(certificate))
 
     async def judge(
         self, identity: str, certificate: dict[str, Any] | None, authorization: str | None
@@ -73,8 +73,7 @@ class Guard:
         """Count a refusal and wait as long as its answer must; False where it is to get none."""
         if refusal.result not in _EVENTS or (refusal.status not in _UNAUTHORIZED):
             return True
-        self._metrics.auth_failures.labels(listener).inc()
-        self._metrics.security_events.labels(_EVENTS[refusal.result]).inc()
+        self._count(listener, _EVENTS[refusal.result])
         if self._waiting >= MOST_WAITING:
             return False
         self._waiting += 1
@@ -88,11 +87,14 @@ class Guard:
         """A station's TLS handshake came to nothing."""
         event = _TLS_EVENTS.get(fault.reason or "") if isinstance(fault, ssl.SSLError) else None
         if event:
-            self._metrics.auth_failures.labels("stations.wss").inc()
-            self._metrics.security_events.labels(event).inc()
+            self._count("stations.wss", event)
 
+    def _inspect(self, name: str, message: bytes) -> None:
+        """Raise Fault where a station boots with another serial number than its certificate has (B01.FR.12)."""
+        if subject.contradicts(message, name):
+            self._count("stations.wss", _EVENTS["certificate"])
+            raise Fault(CloseCode.POLICY_VIOLATION, "the serial number is not the certificate's")
 
-def _inspect(name: str, message: bytes) -> None:
-    """Raise Fault where a station boots with another serial number than its certificate has (B01.FR.12)."""
-    if subject.contradicts(message, name):
-        raise Fault(CloseCode.POLICY_VIOLATION, "the serial number is not the certificate's")
+    def _count(self, listener: str, event: str) -> None:
+        self._metrics.auth_failures.labels(listener).inc()
+        self._metrics.security_events.labels(event).inc()

@@ -21,9 +21,6 @@ LINGER_SECONDS: Final = 0.5  # for the TCP connection to end after the closing h
 STALL_SECONDS: Final = 60.0  # for a peer that takes nothing, where pings are off
 _REASON: Final = 123  # bytes of a close frame's reason (RFC 6455 §5.5)
 
-# All legs read into the same: none keeps it past buffer_updated. A relay at rest has no buffer.
-_BUFFER: Final = memoryview(bytearray(64 * 1024))
-
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -55,12 +52,12 @@ class Watcher(Protocol):
         """Its TCP connection has ended."""
 
 
-class Leg(asyncio.BufferedProtocol):
-    """The WebSocket on ``transport``; ``passed`` gets its data frames. ``other`` is set by whoever pairs it."""
+class Leg(asyncio.Protocol):
+    """The WebSocket on ``transport``. ``other`` is set by whoever pairs it."""
 
     __slots__ = (
         "_alive",
-        "_deaf",
+        "_feed",
         "_is_full",
         "_linger",
         "_loop",
@@ -68,7 +65,6 @@ class Leg(asyncio.BufferedProtocol):
         "_pong",
         "_stall",
         "_tick",
-        "_walker",
         "_watcher",
         "is_open",
         "other",
@@ -78,45 +74,37 @@ class Leg(asyncio.BufferedProtocol):
 
     other: "Leg"
 
-    def __init__(self, transport: asyncio.Transport, manner: Manner, watcher: Watcher, passed: Passed) -> None:
+    def __init__(self, transport: asyncio.Transport, manner: Manner, watcher: Watcher) -> None:
         self.transport = transport
         self.write: Callable[[bytes], None] = transport.write
         self.is_open = True  # data may be written
-        self._deaf = False  # nothing that comes is looked at
         self._alive = True  # something came since the last ping
         self._is_full = False
         self._pong: bytes | None = None
         self._manner = manner
         self._watcher = watcher
-        self._walker = Walker(passed, self._control, manner.limit, masked=not manner.is_client, deflate=manner.deflate)
         self._loop = asyncio.get_running_loop()
         self._tick = self._loop.call_later(manner.ping, self._ping) if manner.ping else None
         self._linger: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         transport.set_protocol(self)
 
-    def begin(self, early: bytes) -> None:
-        """Read on, after ``early``, which came with the handshake."""
+    def begin(self, passed: Passed, early: bytes) -> None:
+        """Read on, after ``early``, which came with the handshake; ``passed`` gets data frames."""
+        manner = self._manner
+        walker = Walker(passed, self._control, manner.limit, masked=not manner.is_client, deflate=manner.deflate)
+        self._feed = walker.feed
         if early:
-            self._feed(early)
+            self.data_received(early)
         self.transport.resume_reading()
 
     # What comes in.
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  one size for all
-        """Where to read into."""
-        return _BUFFER
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """That many bytes came."""
-        self._feed(_BUFFER[:nbytes].tobytes())
-
-    def _feed(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
         self._alive = True
-        if self._deaf:
-            return
         try:
-            self._walker.feed(data)
+            self._feed(data)
         except Fault as fault:
             self.fail(fault)
         except Exception as fault:  # noqa: BLE001  one of ours, in one relay, ends no other
@@ -192,7 +180,6 @@ class Leg(asyncio.BufferedProtocol):
         if self.is_open:
             reason = str(fault).encode()[:_REASON].decode(errors="ignore")
             self._send(Opcode.CLOSE, Close(fault.code, reason).serialize())
-        self._deaf = True
         self._end(None, int(fault.code))
         self._hang_up()
 

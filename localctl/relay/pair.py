@@ -15,8 +15,8 @@ from localctl.relay.deflate import Translator
 from localctl.relay.frames import Passed
 from localctl.relay.legs import Leg, Manner
 from localctl.relay.policy import Ending
-from localctl.relay.roster import Relay
-from localctl.traffic import Traffic
+from localctl.relay.roster import Passage, Relay
+from localctl.traffic import Flow, Traffic
 
 _LOG: Final = logging.getLogger("localctl.relay")
 
@@ -51,25 +51,14 @@ class Pair:
         self, station: End, csms: End, to_csms: Translator | None = None, to_station: Translator | None = None
     ) -> None:
         """Relay until either side ends or ``end`` is called."""
-        upwards, downwards = _by(to_csms, self._pass_to_csms), _by(to_station, self._pass_to_station)
-        self._station = Leg(station.transport, station.manner, self, upwards)
-        self._csms = Leg(csms.transport, csms.manner, self, downwards)
+        self._station = Leg(station.transport, station.manner, self)
+        self._csms = Leg(csms.transport, csms.manner, self)
         self._station.other, self._csms.other = self._csms, self._station
-        self._csms.begin(csms.early)
-        self._station.begin(station.early)
-
-    def _pass_to_csms(self, run: bytes, kinds: tuple[str, ...], size: int) -> None:
-        if self._csms.is_open:
-            self._csms.write(run)
-            self._traffic.to_csms.count(kinds, size)
-            self.relay.messages_to_csms += len(kinds)
-            self.relay.last_message_at = self._now()
-
-    def _pass_to_station(self, run: bytes, kinds: tuple[str, ...], size: int) -> None:
-        if self._station.is_open:
-            self._station.write(run)
-            self._traffic.to_station.count(kinds, size)
-            self.relay.messages_to_station += len(kinds)
+        relay, traffic, now = self.relay, self._traffic, self._now
+        downwards = _passing(self._station, traffic.to_station, relay.to_station, now)
+        upwards = _passing(self._csms, traffic.to_csms, relay.to_csms, now)
+        self._csms.begin(_by(to_station, downwards), csms.early)
+        self._station.begin(_by(to_csms, upwards), station.early)
 
     def end(self, ending: Ending) -> None:
         """Close both legs so. The first ending counts."""
@@ -101,6 +90,22 @@ class Pair:
         self._left -= 1
         if not self._left:
             self._over(self)
+
+
+def _passing(sink: Leg, flow: Flow, passage: Passage, now: Callable[[], float]) -> Passed:
+    """What passes frames on to ``sink`` and counts them: once a message, so it takes no detours."""
+    messages, write = flow.messages, sink.write
+
+    def passed(run: bytes, kinds: tuple[str, ...], size: int) -> None:
+        if sink.is_open:
+            write(run)
+            for kind in kinds:
+                messages[kind] += 1
+            flow.size += size
+            passage.messages += len(kinds)
+            passage.last_at = now()
+
+    return passed
 
 
 def _by(translator: Translator | None, passed: Passed) -> Passed:

@@ -24,6 +24,14 @@ class RelayedStation:
     messages_to_station: int
 
 
+@dataclass(slots=True)
+class Passage:
+    """What has passed in one direction; ``last_at`` is Unix seconds."""
+
+    messages: int = 0
+    last_at: float | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Relay:
     """One station's relay, from its handshake to its end; what passes is counted by the pair that passes it on."""
@@ -32,9 +40,8 @@ class Relay:
     peer: str
     ocpp_version: str = ""
     since: float = 0.0
-    last_message_at: float | None = None
-    messages_to_csms: int = 0
-    messages_to_station: int = 0
+    to_csms: Passage = field(default_factory=Passage)
+    to_station: Passage = field(default_factory=Passage)
 
     def seen(self) -> RelayedStation:
         """The relay as it is now."""
@@ -43,9 +50,9 @@ class Relay:
             self.ocpp_version,
             self.peer,
             self.since,
-            self.last_message_at,
-            self.messages_to_csms,
-            self.messages_to_station,
+            self.to_csms.last_at,
+            self.to_csms.messages,
+            self.to_station.messages,
         )
 
 

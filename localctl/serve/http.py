@@ -31,7 +31,7 @@ from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 from localctl.wire import tcp
-from localctl.wire.tls_listener import TlsListener
+from localctl.wire.listener import Listener
 
 _KEEPALIVE_SECONDS: Final = 30  # for a request to be there whole, from the connection or from the last answer
 _LINGERING_SECONDS: Final = 5  # for the rest of a body that nobody wants
@@ -104,9 +104,9 @@ class HttpServer:
         connections = _Connections(self._answer)
         runner = web.ServerRunner(connections, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
-        over_tls: TlsListener | None = None
+        over_tls: Listener | None = None
         if self._certificate:
-            over_tls = TlsListener(sock, self._certificate.context, connections, self._starvation, self._key)
+            over_tls = Listener(sock, self._certificate.context, connections, self._starvation, self._key)
             over_tls.open()
         else:
             await web.SockSite(runner, sock, backlog=tcp.BACKLOG).start()

@@ -63,9 +63,7 @@ class Handshake:
         self._loop.remove_writer(self.sock)
 
 
-async def seal(
-    sock: socket.socket, context: ssl.SSLContext, host: str, protocol: asyncio.Protocol | asyncio.BufferedProtocol
-) -> SealedTransport:
+async def seal(sock: socket.socket, context: ssl.SSLContext, host: str, protocol: asyncio.Protocol) -> SealedTransport:
     """Speak TLS, as a client of ``host``, on a connected ``sock``, which is closed where that fails.
 
     Raises OSError, of which ssl.SSLError is one.

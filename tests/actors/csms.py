@@ -62,6 +62,7 @@ class Csms(Record):
         subprotocols: Sequence[str] = ("ocpp2.1", "ocpp2.0.1", "ocpp1.6"),
         tls: ssl.SSLContext | None = None,
         max_size: int = 2**20,
+        deflate: bool = True,
     ) -> None:
         super().__init__(controllers)
         self.passwords = dict(passwords or {})
@@ -77,6 +78,7 @@ class Csms(Record):
         self._port = HeldPort()
         self._tls = tls
         self._max_size = max_size
+        self._compression = "deflate" if deflate else None
         self._server: Server | None = None
 
     @property
@@ -113,6 +115,7 @@ class Csms(Record):
             ssl=self._tls,
             ping_interval=None,
             max_size=self._max_size,
+            compression=self._compression,
         )
 
     async def stop(self, *, abruptly: bool = False) -> None:

@@ -180,6 +180,11 @@ class Daemon:
         """What a station appends its identity to, after a slash."""
         return f"ws://{self.listeners['stations.ws']}/ocpp"
 
+    @property
+    def sealed_stations_url(self) -> str:
+        """The same of the listener under TLS."""
+        return f"wss://{self.listeners['stations.wss']}/ocpp"
+
     async def listening(self, timeout: float = TIMEOUT) -> dict[str, str]:
         """The listeners, once all are bound."""
 
@@ -224,6 +229,14 @@ class Daemon:
         ]
         assert len(found) == 1, f"{sample}{labels} is there {len(found)} times"
         return float(found[0])
+
+    async def counted(self, value: float, sample: str, **labels: str) -> None:
+        """Wait until a sample of ``/metrics`` has that value."""
+
+        async def is_there() -> bool:
+            return await self.metric(sample, **labels) == value
+
+        await self._look(is_there, f"{value} of {sample}{labels}", TIMEOUT)
 
     @property
     def _run(self) -> Process:

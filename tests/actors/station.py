@@ -54,6 +54,7 @@ class Station:
         password: str = "",
         subprotocols: Sequence[str] | None = None,
         tls: ssl.SSLContext | None = None,
+        deflate: bool = True,
     ) -> None:
         self.identity = identity
         self.version = version
@@ -74,6 +75,7 @@ class Station:
             subprotocols=[Subprotocol(name) for name in subprotocols or [f"ocpp{version}"]],
             additional_headers={"Authorization": f"Basic {credentials}"} if password else {},
             ssl=tls,
+            compression="deflate" if deflate else None,
             ping_interval=None,
             proxy=None,
         )
@@ -91,12 +93,16 @@ class Station:
         await self.connection.close()
         await self._tasks.__aexit__(None, None, None)
 
-    async def boot(self) -> str:
+    async def boot(self, serial_number: str | None = None) -> str:
         """Send a BootNotification; the status of its answer."""
         if self.version == "1.6":
-            request = self._send.BootNotification(charge_point_model="model", charge_point_vendor="vendor")
+            request = self._send.BootNotification(
+                charge_point_model="model", charge_point_vendor="vendor", charge_point_serial_number=serial_number
+            )
         else:
             about = {"model": "model", "vendor_name": "vendor"}
+            if serial_number:
+                about["serial_number"] = serial_number
             request = self._send.BootNotification(charging_station=about, reason="PowerUp")
         return str((await self.call(request)).status)
 

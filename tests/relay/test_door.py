@@ -13,8 +13,8 @@ from websockets.http11 import Request, Response
 from localctl.config import Csms, Stations, StationsWs
 from localctl.errors import ListenError
 from localctl.relay import door as doors
+from localctl.relay import pair as pairs
 from localctl.relay.dial import Target
-from localctl.relay.pair import Pair
 from localctl.values import Address
 from tests.relay.conftest import (
     OWN_IDENTITY,
@@ -342,7 +342,7 @@ async def test_a_fault_of_ours_is_logged(
 ) -> None:
     """The station gets 500, or loses its connection once it is relayed; the log has the traceback."""
     house = await open_house(peer.url)
-    monkeypatch.setattr(Pair, "_pass_to_csms", lambda *_: 1 / 0)
+    monkeypatch.setattr(pairs, "_passing", lambda *_: lambda *_: 1 / 0)
     station = await house.station()
     await station.send("[2]")
     await asyncio.wait_for(station.wait_closed(), PATIENCE)

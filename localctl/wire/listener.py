@@ -1,4 +1,4 @@
-"""Stations that come to a listener of TLS: accepted, and their handshakes seen through. Edge."""
+"""Who comes to a listener: accepted, and over TLS their handshakes seen through. Edge."""
 
 import asyncio
 import logging
@@ -11,13 +11,14 @@ from localctl.starvation import PAUSE_SECONDS, Starvation
 from localctl.wire import tcp
 from localctl.wire.sealed_transport import SealedTransport
 from localctl.wire.tls_handshake import Handshake
+from localctl.wire.transport import SocketTransport
 
 Failed = Callable[[str, OSError | ValueError], None]
 _log: Final = logging.getLogger("localctl.wire")
 
 
-class TlsListener:
-    """Gives each connection to ``sock`` whose handshake comes to something in time a protocol of ``factory``'s.
+class Listener:
+    """Gives each connection to ``sock`` a protocol of ``factory``'s, with ``context`` once TLS is spoken on it.
 
     ``key`` names the listener in what ``starvation`` logs. ``failed`` is told of handshakes that came to nothing, with
     the peer's address.
@@ -26,7 +27,7 @@ class TlsListener:
     def __init__(
         self,
         sock: socket.socket,
-        context: ssl.SSLContext,
+        context: ssl.SSLContext | None,
         factory: Callable[[], asyncio.Protocol],
         starvation: Starvation,
         key: str,
@@ -77,6 +78,9 @@ class TlsListener:
         link.setblocking(False)
         try:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is None:
+                SocketTransport(link, self._factory())
+                return
             sealed = self._context.wrap_socket(link, server_side=True, do_handshake_on_connect=False)
         except OSError:  # it is gone already
             link.close()

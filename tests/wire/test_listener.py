@@ -12,7 +12,7 @@ import trustme
 
 from localctl.starvation import Starvation
 from localctl.wire import tls_handshake
-from localctl.wire.tls_listener import TlsListener
+from localctl.wire.listener import Listener
 
 
 class Echo(asyncio.Protocol):
@@ -30,7 +30,7 @@ class Echo(asyncio.Protocol):
 class Shop:
     """A listener, and what its stations trust."""
 
-    listener: TlsListener
+    listener: Listener
     port: int
     trust: ssl.SSLContext
 
@@ -52,7 +52,7 @@ async def shop() -> AsyncIterator[Shop]:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     with socket.create_server(("127.0.0.1", 0), backlog=128) as sock:
-        listener = TlsListener(sock, server, Echo, Starvation(), "publish.https.listen")
+        listener = Listener(sock, server, Echo, Starvation(), "publish.https.listen")
         listener.open()
         yield Shop(listener, sock.getsockname()[1], trust)
         listener.close()
