@@ -234,17 +234,21 @@ def test_a_wrong_mask_is_seen_whatever_follows(*, masked: bool) -> None:
 
 
 def test_what_cannot_be_passed_is_not_passed_again() -> None:
-    """A message that is held back ends what came with it, a ping too; those before it went on once (Part 4 §6.4)."""
+    """Nor anything that comes with it or behind it; what was before it went on once (Part 4 §6.4, B01.FR.12)."""
     tried: list[bytes] = []
 
     def passed(run: bytes, _kinds: tuple[str, ...], _size: int) -> None:
         tried.append(run)
         raise Fault(CloseCode.POLICY_VIOLATION, "held back")
 
-    walker = Walker(passed, lambda *_: tried.append(b"a ping"), LIMIT, masked=True)
-    with pytest.raises(Fault, match="held back"):
-        walker.feed(TEXT + TEXT + frame(9))
-    assert tried == [TEXT + TEXT]
+    for pieces, passes in (([TEXT + TEXT + frame(9)], TEXT + TEXT), ([TEXT, TEXT, frame(9), frame(3)], TEXT)):
+        walker = Walker(passed, lambda *_: tried.append(b"a ping"), LIMIT, masked=True)
+        with pytest.raises(Fault, match="held back"):
+            walker.feed(pieces[0])
+        for piece in pieces[1:]:
+            walker.feed(piece)
+        assert tried == [passes]
+        tried.clear()
 
 
 def test_a_length_is_refused_before_it_is_kept() -> None:
