@@ -21,12 +21,14 @@ def test_all_series_are_there_from_the_start() -> None:
 
 
 def test_each_direction_counts_by_itself() -> None:
-    """Messages by type, several at once; fragments as bytes alone."""
+    """Messages by type, and bytes."""
     registry = CollectorRegistry()
     traffic = Traffic(registry)
-    traffic.to_csms.count(("call", "call", "send"), 300)
-    traffic.to_csms.count((), 50)
-    traffic.to_station.count(("callresult",), 7)
+    traffic.to_csms.messages["call"] += 2
+    traffic.to_csms.messages["send"] += 1
+    traffic.to_csms.size += 350
+    traffic.to_station.messages["callresult"] += 1
+    traffic.to_station.size += 7
     traffic.rejected["oversize"] += 1
     assert value(registry, "messages_total", direction="to_csms", type="call") == 2
     assert value(registry, "messages_total", direction="to_csms", type="send") == 1

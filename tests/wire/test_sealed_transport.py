@@ -8,10 +8,12 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import trustme
 
+from localctl.wire import transport as below
 from localctl.wire.sealed_transport import SealedTransport
 
 LARGE = os.urandom(9 * 2**20)
@@ -146,24 +148,19 @@ async def test_paused_reading(pair: Pair) -> None:
     await pair.ours.until(lambda: len(pair.ours.got) == 40_000)
 
 
-class Bowl(asyncio.BufferedProtocol):
-    """Takes what comes in small helpings, and pauses after each where it is told to."""
+class Bowl(asyncio.Protocol):
+    """Takes what comes in helpings, and pauses after each where it is told to."""
 
-    def __init__(self, transport: SealedTransport, size: int, *, pauses: bool = False) -> None:
+    def __init__(self, transport: SealedTransport, *, pauses: bool = False) -> None:
         self.got = bytearray()
         self.helpings: list[int] = []
         self.gone = asyncio.Event()
         self._transport = transport
-        self._buffer = memoryview(bytearray(size))
         self._pauses = pauses
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        assert sizehint == -1
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.got += self._buffer[:nbytes]
-        self.helpings.append(nbytes)
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+        self.helpings.append(len(data))
         if self._pauses:
             self._transport.pause_reading()
 
@@ -179,12 +176,13 @@ async def turns(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("size", [100, 16_384, 2**18])
-async def test_a_receiver_with_a_buffer_of_its_own(pair: Pair, size: int) -> None:
-    """It is handed over to in the middle; everything comes, in order, and no more at once than its buffer holds."""
+async def test_one_protocol_follows_another(pair: Pair, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Everything comes, in order, to who has taken over, whatever is read at once."""
+    monkeypatch.setattr(below, "READ", size)
     transport = pair.ours.transport
     await pair.station_does(lambda: pair.station.sendall(b"first"))
     await pair.ours.until(lambda: pair.ours.got == b"first")
-    bowl = Bowl(transport, size)
+    bowl = Bowl(transport)
     transport.set_protocol(bowl)
     assert transport.get_protocol() is bowl
     await pair.station_does(lambda: pair.station.sendall(LARGE[:300_000]))
@@ -194,43 +192,37 @@ async def test_a_receiver_with_a_buffer_of_its_own(pair: Pair, size: int) -> Non
     transport.set_protocol(pair.ours)
 
 
-async def test_a_receiver_with_a_buffer_hears_of_the_end(pair: Pair) -> None:
-    """The station closes; nothing of length 0 is handed over."""
-    bowl = Bowl(pair.ours.transport, 100)
-    pair.ours.transport.set_protocol(bowl)
-    pair.station.settimeout(0)
-    with pytest.raises(ssl.SSLWantReadError):
-        pair.station.unwrap()
-    await asyncio.wait_for(bowl.gone.wait(), 20)
-    assert bowl.helpings == []
-    pair.ours.told.append("lost")
-
-
-async def test_a_pause_in_the_middle_of_a_record(pair: Pair) -> None:
+async def test_a_pause_in_the_middle_of_a_record(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """What OpenSSL has decrypted already, and of which no event tells, comes when reading is resumed: each time."""
+    monkeypatch.setattr(below, "READ", 100)
     transport = pair.ours.transport
-    bowl = Bowl(transport, 100, pauses=True)
+    bowl = Bowl(transport, pauses=True)
     transport.set_protocol(bowl)
     await pair.station_does(lambda: pair.station.sendall(LARGE[:1000]))  # one record
     for number in range(1, 11):
-        await turns(lambda number=number: len(bowl.helpings) == number)  # type: ignore[misc]
+        await turns(partial(_has, bowl, number))
         for _ in range(5):
             await asyncio.sleep(0)
         assert len(bowl.helpings) == number, "it is paused"
         assert not transport.is_reading()
-        assert transport._sock.pending() == 1000 - 100 * number
+        assert transport.get_extra_info("ssl_object").pending() == 1000 - 100 * number
         transport.resume_reading()
     assert bowl.got == LARGE[:1000]
     transport.set_protocol(pair.ours)
 
 
-async def test_what_is_held_does_not_come_to_who_has_left(pair: Pair) -> None:
+def _has(bowl: Bowl, number: int) -> bool:
+    return len(bowl.helpings) == number
+
+
+async def test_what_is_held_does_not_come_to_who_has_left(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Resumed and paused again, or aborted, before the loop has turned."""
+    monkeypatch.setattr(below, "READ", 100)
     transport = pair.ours.transport
-    bowl = Bowl(transport, 100, pauses=True)
+    bowl = Bowl(transport, pauses=True)
     transport.set_protocol(bowl)
     await pair.station_does(lambda: pair.station.sendall(LARGE[:1000]))
-    await turns(lambda: len(bowl.helpings) == 1)
+    await turns(partial(_has, bowl, 1))
     transport.resume_reading()
     transport.pause_reading()
     for _ in range(5):
