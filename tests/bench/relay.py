@@ -9,8 +9,8 @@ import asyncio
 import resource
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 from tests.actors.daemon import executable
 from tests.bench.measure import ON_CLIENT_CORE, cpu, make_file
-from tests.bench.relay_load import Load, Rate, build
+from tests.bench.relay_load import Load, Rate, Trips, build
 from tests.bench.relay_memory import KINDS, weight
 from tests.bench.relay_proxies import PROXIES, UVLOOP, is_missing
-from tests.bench.relay_setting import Certificates, Proxy, Setting
+from tests.bench.relay_setting import Certificates, Proxy, Setting, downloads
 from tests.bench.relay_table import in_turn, table
 
 PARTS: Final = ("rate", "latency", "memory", "reconnect")
@@ -92,8 +92,9 @@ class Bench:
             samples,
             {
                 "of nginx's rate": lambda s, name: s.ratio(name, "nginx", _per_second),
-                "of websockets'": lambda s, name: s.ratio(name, "websockets", _per_second),
+                "of websockets' rate": lambda s, name: s.ratio(name, "websockets", _per_second),
                 "of nginx's CPU a message": lambda s, name: s.ratio(name, "nginx", _cpu_a_message),
+                "of websockets' CPU a message": lambda s, name: s.ratio(name, "websockets", _cpu_a_message),
                 "messages a core-second": lambda s, name: f"{1 / s.median(name, _cpu_a_message):.0f}",
                 "its core": lambda s, name: f"{s.median(name, lambda each: each.cost / each.seconds):.0%}",
                 "the load's core": lambda s, name: f"{s.median(name, lambda each: each.load):.0%}",
@@ -106,9 +107,12 @@ class Bench:
 
         async def sample(name: str) -> Added:
             proxy = self._proxies[name]
-            async with _downloads(proxy.files[protocol] + self._file if protocol else ""):
-                direct, through = [await self._trips(port, stations) for port in (self._load.port, proxy.port)]
-            return Added((through[0] - direct[0]) / 1000, (through[1] - direct[1]) / 1000)
+            await self._load.open(proxy.port, stations, SIZES[0])  # while nobody is in their way
+            async with downloads(proxy.files[protocol] + self._file if protocol else "", DOWNLOADS):
+                through = await self._trips()
+                await self._load.open(self._load.port, stations, SIZES[0])
+                direct = await self._trips()
+            return Added((through.p50 - direct.p50) / 1000, (through.p99 - direct.p99) / 1000)
 
         samples = await in_turn(names, self._plan.rounds, sample)
         table(
@@ -152,11 +156,10 @@ class Bench:
             location = next(word for word in told.split() if word.startswith("http://"))
             self._file = urlsplit(location).path
 
-    async def _trips(self, port: int, stations: int) -> tuple[float, float]:
-        await self._load.open(port, stations, SIZES[0])
+    async def _trips(self) -> Trips:
         trips = await self._load.timed(2 * self._plan.seconds)
         await self._load.close()
-        return trips.p50, trips.p99
+        return trips
 
 
 def _per_second(rate: Rate) -> float:
@@ -165,24 +168,6 @@ def _per_second(rate: Rate) -> float:
 
 def _cpu_a_message(rate: Rate) -> float:
     return max(rate.cost, 0.01) / rate.messages  # the kernel's account has ticks of so much
-
-
-@asynccontextmanager
-async def _downloads(url: str) -> AsyncIterator[None]:
-    """Stations that fetch firmware all the time; the messages' own stations go before them."""
-    if not url:
-        yield
-        return
-    command = (*ON_CLIENT_CORE, "nice", "-n", "19", sys.executable, "-m", "tests.bench.load", url)
-    run = await asyncio.create_subprocess_exec(*command, str(DOWNLOADS), "3600", stdout=asyncio.subprocess.PIPE)
-    try:
-        assert run.stdout is not None
-        assert await run.stdout.readline() == b"go\n"
-        yield
-        assert run.returncode is None, "the downloads have ended"
-    finally:
-        run.kill()
-        await run.wait()
 
 
 async def memory(plan: Plan, folder: Path, certificates: Certificates) -> None:

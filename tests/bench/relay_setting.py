@@ -1,13 +1,16 @@
-"""Where a relay is measured: its certificates, its CSMS, its core."""
+"""Where a relay is measured: its certificates, its CSMS, its core, and who else wants something of it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trustme
 
 from tests.actors.daemon import Daemon
-from tests.bench.measure import ON_SERVER_CORE
+from tests.bench.measure import ON_CLIENT_CORE, ON_SERVER_CORE
 
 
 class Certificates:
@@ -52,3 +55,22 @@ class Proxy:
     port: int
     files: Mapping[str, str] = field(default_factory=dict)
     daemon: Daemon | None = None
+
+
+@asynccontextmanager
+async def downloads(url: str, how_many: int) -> AsyncIterator[None]:
+    """Clients that fetch ``url`` all the time, if it is any; stations with messages go before them."""
+    if not url:
+        yield
+        return
+    command = (*ON_CLIENT_CORE, "nice", "-n", "19", sys.executable, "-m", "tests.bench.load", url)
+    run = await asyncio.create_subprocess_exec(*command, str(how_many), "3600", stdout=asyncio.subprocess.PIPE)
+    try:
+        assert run.stdout is not None
+        assert await run.stdout.readline() == b"go\n"
+        yield
+        assert run.returncode is None, "the downloads have ended"
+    finally:
+        with suppress(ProcessLookupError):
+            run.kill()
+        await run.wait()
