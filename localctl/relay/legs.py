@@ -143,7 +143,8 @@ class Leg(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer takes less than we send: from now on it must take something, and its other side wait."""
         self._is_full = True
-        self.other.transport.pause_reading()
+        if self.is_open:
+            self.other.transport.pause_reading()
         self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
@@ -185,6 +186,8 @@ class Leg(asyncio.Protocol):
 
     def _end(self, received: tuple[int, str] | None, failed: int | None) -> None:
         self.is_open = False
+        if self._is_full:  # what the other side sends has nowhere to go, but its close frame must be read
+            self.other.transport.resume_reading()
         if self._tick:
             self._tick.cancel()
         self._linger = self._linger or self._loop.call_later(CLOSE_SECONDS, self.transport.abort)

@@ -57,6 +57,24 @@ async def test_a_peer_that_takes_nothing_is_dropped(open_house: OpenHouse, monke
             assert leg.transport.is_closing()
 
 
+async def test_a_peer_that_takes_nothing_does_not_keep_the_other(
+    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads for it any more, so the CSMS's answer to our close frame is read at once (RFC 6455 §7.1.1)."""
+    monkeypatch.setattr(legs, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(legs, "CLOSE_SECONDS", 10 * PATIENCE)
+    async with csms_peer(compression=None) as peer:
+        house = await open_house(peer.url, ping_interval_seconds=0)
+        async with silent_station(house):
+            csms = await peer.accepted()
+            with suppress(ConnectionClosed):
+                async with asyncio.timeout(PATIENCE):
+                    while True:
+                        await csms.send("x" * 500_000)
+            assert csms.close_code == 1001
+            await house.gone()
+
+
 async def test_a_slow_peer_is_not_dropped(peer: Peer, open_house: OpenHouse) -> None:
     """Who takes something, however little, is alive."""
     house = await open_house(peer.url, ping_interval_seconds=0)
