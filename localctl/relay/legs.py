@@ -104,7 +104,8 @@ class Leg(asyncio.Protocol):
         """Bytes came."""
         self._alive = True
         try:
-            self._feed(data)
+            feed = self._feed
+            feed(data)
         except Fault as fault:
             self.fail(fault)
         except Exception as fault:  # noqa: BLE001  one of ours, in one relay, ends no other
