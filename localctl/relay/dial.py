@@ -25,6 +25,7 @@ from localctl.relay import policy
 from localctl.relay.deflate import Offers
 from localctl.relay.handshake import Head, asked, host_field
 from localctl.relay.policy import Refusal
+from localctl.wire.readiness import Readiness
 from localctl.wire.tls_handshake import seal
 from localctl.wire.transport import SocketTransport
 
@@ -125,7 +126,9 @@ class _Opening(asyncio.Protocol):
                 self.answered.set_result(event)
 
 
-async def dial(target: Target, request: Request, offer: tuple[str, ...], offers: Offers) -> Upstream | Refusal:
+async def dial(
+    target: Target, request: Request, offer: tuple[str, ...], offers: Offers, turn: Readiness | None = None
+) -> Upstream | Refusal:
     """Open the CSMS's side of a relay for the station that sent ``request``.
 
     ``offer`` are the subprotocols, ``offers`` the compression that go on. What keeps it from opening is returned as
@@ -141,7 +144,7 @@ async def dial(target: Target, request: Request, offer: tuple[str, ...], offers:
     open_at_last = False
     try:
         async with asyncio.timeout(target.connect_timeout):
-            await _connect(target, opening)
+            await _connect(target, opening, turn)
             response = await opening.answered
         open_at_last = True
     except InvalidStatus as fault:
@@ -160,16 +163,16 @@ async def dial(target: Target, request: Request, offer: tuple[str, ...], offers:
     return Upstream(opening.transport, response, protocol.subprotocol, deflate, opening)
 
 
-async def _connect(target: Target, opening: _Opening) -> None:
+async def _connect(target: Target, opening: _Opening, turn: Readiness | None) -> None:
     loop = asyncio.get_running_loop()
     host, port = target.uri.host, target.uri.port
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     sock = await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if target.tls:
-        await seal(sock, target.tls, host, opening)
+        await seal(sock, target.tls, host, opening, turn)
     else:
-        SocketTransport(sock, opening)
+        SocketTransport(sock, opening, turn)
 
 
 def _misunderstood(fault: InvalidHandshake) -> Refusal:

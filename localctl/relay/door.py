@@ -34,6 +34,7 @@ from localctl.starvation import Starvation
 from localctl.values import Address
 from localctl.wire import tcp
 from localctl.wire.listener import Listener
+from localctl.wire.readiness import Readiness
 
 STOP_SECONDS: Final = 2 * CLOSE_SECONDS  # for all relays to close
 _BACKLOG: Final = 1024  # a site's stations come back at once after a power cut
@@ -77,6 +78,7 @@ class Door:
         self._empty = asyncio.Event()
         self._csms_silent = False
         self._starvation = Starvation()
+        self._turn: Readiness | None = None
         self._listeners: list[tuple[Listener, socket.socket]] = []
 
     async def start(self) -> dict[str, Address]:
@@ -94,8 +96,9 @@ class Door:
         return bound
 
     def _listen(self, name: str, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        self._turn = self._turn or Readiness()
         factory = partial(self._arrival, name)
-        listener = Listener(sock, tls, factory, self._starvation, f"{name}.listen", self._tls_failed)
+        listener = Listener(sock, tls, factory, self._starvation, f"{name}.listen", self._tls_failed, self._turn)
         listener.open()
         self._listeners.append((listener, sock))
 
@@ -131,6 +134,8 @@ class Door:
             for pair in tuple(self._pairs.values()):
                 pair.abort()
             await self._emptied()
+        if self._turn:
+            self._turn.close()
 
     async def _emptied(self) -> None:
         while self._pairs or self._arrivals:
@@ -178,7 +183,7 @@ class Door:
         inspect = self._guard.inspector(arrival.certificate())
         values = () if inspect else request.headers.get_all(EXTENSIONS)  # what is to be looked into comes plain
         offers = deflate.towards_csms(values, compress=self._target.compress)
-        csms = await dial(self._target, request, offer, offers)
+        csms = await dial(self._target, request, offer, offers, self._turn)
         if isinstance(csms, Refusal):
             self._heard(csms)
             return csms

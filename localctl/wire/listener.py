@@ -9,6 +9,7 @@ from typing import Final
 
 from localctl.starvation import PAUSE_SECONDS, Starvation
 from localctl.wire import tcp
+from localctl.wire.readiness import Readiness
 from localctl.wire.sealed_transport import SealedTransport
 from localctl.wire.tls_handshake import Handshake
 from localctl.wire.transport import SocketTransport
@@ -32,6 +33,7 @@ class Listener:
         starvation: Starvation,
         key: str,
         failed: Failed | None = None,
+        turn: Readiness | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -40,6 +42,7 @@ class Listener:
         self._starvation = starvation
         self._key = key
         self._failed = failed
+        self._turn = turn
         self._shaking: dict[Handshake, str] = {}
         self._pause: asyncio.TimerHandle | None = None
 
@@ -79,7 +82,7 @@ class Listener:
         try:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is None:
-                SocketTransport(link, self._factory())
+                SocketTransport(link, self._factory(), self._turn)
                 return
             sealed = self._context.wrap_socket(link, server_side=True, do_handshake_on_connect=False)
         except OSError:  # it is gone already
@@ -97,6 +100,6 @@ class Listener:
                 self._failed(peer, fault)
             return
         try:
-            SealedTransport(handshake.sock, self._factory())
+            SealedTransport(handshake.sock, self._factory(), self._turn)
         except OSError:  # it is gone again
             handshake.sock.close()

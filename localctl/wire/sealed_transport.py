@@ -9,6 +9,7 @@ import ssl
 from contextlib import suppress
 from typing import ClassVar
 
+from localctl.wire.readiness import Readiness
 from localctl.wire.transport import SocketTransport
 
 
@@ -20,9 +21,9 @@ class SealedTransport(SocketTransport):
 
     __slots__ = ("_sealed",)
 
-    def __init__(self, sock: ssl.SSLSocket, protocol: asyncio.Protocol) -> None:
+    def __init__(self, sock: ssl.SSLSocket, protocol: asyncio.Protocol, turn: Readiness | None = None) -> None:
         self._sealed = sock
-        super().__init__(sock, protocol, {"ssl_object": sock, "sslcontext": sock.context})
+        super().__init__(sock, protocol, turn, {"ssl_object": sock, "sslcontext": sock.context})
 
     def resume_reading(self) -> None:
         """Give the protocol what comes; what OpenSSL holds already, no event tells of."""
@@ -37,15 +38,15 @@ class SealedTransport(SocketTransport):
             if self._lost or not self._sealed.pending():
                 return
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send, now or when the socket takes it. OpenSSL is given one record, or the same bytes again, at a time."""
+    def _send_now(self, data: bytes | bytearray | memoryview) -> None:
+        """OpenSSL is given one record, or the same bytes again, at a time."""
         if len(data) > self.piece and self._direct:
             self._direct = False
             self._unsent += data
             self._flush()
             self._tell()
         else:
-            super().write(data)
+            super()._send_now(data)
 
     def can_write_eof(self) -> bool:
         """Never: TLS knows no half of a connection."""

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from localctl.wire.readiness import Readiness
 from localctl.wire.sealed_transport import SealedTransport
 
 HANDSHAKE_SECONDS: Final = 30.0
@@ -63,7 +64,13 @@ class Handshake:
         self._loop.remove_writer(self.sock)
 
 
-async def seal(sock: socket.socket, context: ssl.SSLContext, host: str, protocol: asyncio.Protocol) -> SealedTransport:
+async def seal(
+    sock: socket.socket,
+    context: ssl.SSLContext,
+    host: str,
+    protocol: asyncio.Protocol,
+    turn: Readiness | None = None,
+) -> SealedTransport:
     """Speak TLS, as a client of ``host``, on a connected ``sock``, which is closed where that fails.
 
     Raises OSError, of which ssl.SSLError is one.
@@ -89,7 +96,7 @@ async def seal(sock: socket.socket, context: ssl.SSLContext, host: str, protocol
     if failure:
         raise failure
     try:
-        return SealedTransport(sealed, protocol)
+        return SealedTransport(sealed, protocol, turn)
     except OSError:
         sealed.close()
         raise

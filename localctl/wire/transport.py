@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
+from localctl.wire.readiness import Readiness
+
 READ: Final = 16 * 1024  # the most that malloc gives quickly; asyncio's 256 KiB cost more than the system call
 _HIGH: Final = 64 * 1024
 
 
 class SocketTransport(asyncio.Transport):
-    """The connection ``sock``, which does not block, for ``protocol``.
+    """The connection ``sock``, which does not block, for ``protocol``; ``turn`` watches it, or the loop does.
 
     Whoever has paused reading and sees an empty write buffer may write to ``get_extra_info("socket")`` himself.
     """
@@ -25,13 +27,22 @@ class SocketTransport(asyncio.Transport):
 
     __slots__ = (
         "_closing", "_direct", "_eof", "_high",
-        "_is_full", "_loop", "_lost", "_protocol", "_reading", "_received", "_recv", "_send",
-        "_sock", "_unsent", "_watching",
+        "_is_full", "_loop", "_lost", "_protocol", "_queued", "_reading", "_received", "_recv", "_send",
+        "_sock", "_turn", "_unsent", "_watcher", "_watching",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, protocol: asyncio.Protocol, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.Protocol,
+        turn: Readiness | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__({"socket": sock, "peername": sock.getpeername(), **(extra or {})})
         self._loop = asyncio.get_running_loop()
+        self._turn = turn
+        self._watcher = turn or self._loop
+        self._queued = b""  # written in this turn
         self._sock = sock
         self._send = sock.send
         self._recv = sock.recv
@@ -68,17 +79,17 @@ class SocketTransport(asyncio.Transport):
     def _watch(self) -> None:
         if self.is_reading() and not self._lost and not self._watching:
             self._watching = True
-            self._loop.add_reader(self._sock, self._read)
+            self._watcher.add_reader(self._sock, self._read)
 
     def _unwatch(self) -> None:
         if self._watching:
             self._watching = False
-            self._loop.remove_reader(self._sock)
+            self._watcher.remove_reader(self._sock)
 
     def _read(self) -> None:
         """What comes in one system call; there is an event for what is left."""
         try:
-            recv = self._recv  # a method in a slot is called sooner by a name of its own (Python 3.11)
+            recv = self._recv
             data = recv(READ)
         except self.full:
             return
@@ -98,12 +109,28 @@ class SocketTransport(asyncio.Transport):
     # What goes out.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send, now or when the socket takes it."""
+        """Send, now, at the end of a turn, or when the socket takes it."""
+        turn = self._turn
+        if turn is None or not turn.in_turn:
+            self._send_now(data)
+        elif self._queued:
+            self._queued += data
+        else:
+            self._queued = bytes(data)
+            turn.queue.append(self)
+
+    def send_queued(self) -> None:
+        """Send what was written in a turn."""
+        data, self._queued = self._queued, b""
+        if data:
+            self._send_now(data)
+
+    def _send_now(self, data: bytes | bytearray | memoryview) -> None:
         if not self._direct:
             self._write_later(data)
             return
         try:
-            send = self._send
+            send = self._send  # a method in a slot is called sooner by a name of its own (Python 3.11)
             sent = send(data)
         except self.full:
             sent = 0
@@ -113,7 +140,7 @@ class SocketTransport(asyncio.Transport):
         if sent < len(data):
             self._direct = False
             self._unsent += memoryview(data)[sent:]
-            self._loop.add_writer(self._sock, self._flush)
+            self._watcher.add_writer(self._sock, self._flush)
             self._tell()
 
     def _write_later(self, data: bytes | bytearray | memoryview) -> None:
@@ -124,7 +151,7 @@ class SocketTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Bytes that wait."""
-        return len(self._unsent)
+        return len(self._unsent) + len(self._queued)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:  # noqa: ARG002
         """The protocol is to pause while more than ``high`` bytes wait; it goes on when none does."""
@@ -138,12 +165,12 @@ class SocketTransport(asyncio.Transport):
                     sent = self._send(piece)
                 del self._unsent[:sent]
         except self.full:
-            self._loop.add_writer(self._sock, self._flush)
+            self._watcher.add_writer(self._sock, self._flush)
             return
         except OSError as fault:
             self._lose(fault)
             return
-        self._loop.remove_writer(self._sock)
+        self._watcher.remove_writer(self._sock)
         self._direct = not self._closing and not self._eof
         self._tell()
         if self._closing:
@@ -169,6 +196,7 @@ class SocketTransport(asyncio.Transport):
     def write_eof(self) -> None:
         """Say, once what waits is sent, that nothing more comes."""
         if not self._eof and not self._closing:
+            self.send_queued()
             self._eof = True
             self._direct = False
             if not self._unsent:
@@ -186,6 +214,7 @@ class SocketTransport(asyncio.Transport):
         """Close, once what waits is sent."""
         if self._closing:
             return
+        self.send_queued()
         self._closing = True
         self._direct = False
         self._unwatch()
@@ -203,9 +232,10 @@ class SocketTransport(asyncio.Transport):
         self._lost = self._closing = True
         self._direct = False
         self._unwatch()
-        self._loop.remove_writer(self._sock)
+        self._watcher.remove_writer(self._sock)
         self._say_goodbye(fault)
         self._unsent.clear()
+        self._queued = b""
         self._loop.call_soon(self._end, fault)
 
     def _say_goodbye(self, fault: OSError | None) -> None:
