@@ -15,14 +15,49 @@ MESSAGE_TYPES: Final = ("call", "callresult", "callerror", "callresulterror", "s
 REJECTIONS: Final = ("oversize", "invalid")
 
 
-class Flow:
-    """One direction: messages by type, and bytes of their payloads as they were on the wire."""
+# What passed one way through one relay: messages by type, in the order above; bytes of their payloads, as they were on
+# the wire; when the last of them came, Unix seconds. A plain list, as nothing is counted into sooner.
+Tally = list[float]
+OTHER: Final = MESSAGE_TYPES.index("other")
+BYTES: Final = len(MESSAGE_TYPES)
+AT: Final = BYTES + 1
 
-    __slots__ = ("messages", "size")
+
+def blank() -> Tally:
+    """Nothing yet."""
+    return [0] * (AT + 1)
+
+
+def messages(tally: Tally) -> int:
+    """How many, of all types."""
+    return int(sum(tally[:BYTES]))
+
+
+class Flow:
+    """One direction of all relays, those that have ended too."""
 
     def __init__(self) -> None:
-        self.messages = dict.fromkeys(MESSAGE_TYPES, 0)
-        self.size = 0
+        self._ended = blank()
+        self._live: dict[int, Tally] = {}
+
+    def begin(self) -> Tally:
+        """For a relay that begins."""
+        tally = blank()
+        self._live[id(tally)] = tally
+        return tally
+
+    def end(self, tally: Tally) -> None:
+        """Its relay has ended. Twice is once."""
+        if self._live.pop(id(tally), None) is not None:
+            self._ended = _added((self._ended, tally))
+
+    def total(self) -> Tally:
+        """All of them."""
+        return _added((self._ended, *self._live.values()))
+
+
+def _added(tallies: Iterable[Tally]) -> Tally:
+    return [sum(column) for column in zip(*tallies, strict=True)]
 
 
 class Traffic(Collector):
@@ -37,15 +72,16 @@ class Traffic(Collector):
     def collect(self) -> Iterable[Metric]:
         """The series as they are now."""
         flows = dict(zip(DIRECTIONS, (self.to_csms, self.to_station), strict=True))
-        messages = CounterMetricFamily(
+        passed = CounterMetricFamily(
             "localctl_relay_messages", "Messages passed on; other: compressed ones too.", labels=["direction", "type"]
         )
         size = CounterMetricFamily("localctl_relay_bytes", "Bytes of messages passed on.", labels=["direction"])
         rejected = CounterMetricFamily("localctl_relay_rejected_messages", "Messages not passed on.", labels=["reason"])
         for direction, flow in flows.items():
-            size.add_metric([direction], flow.size)
-            for kind, number in flow.messages.items():
-                messages.add_metric([direction, kind], number)
+            total = flow.total()
+            size.add_metric([direction], total[BYTES])
+            for kind, number in zip(MESSAGE_TYPES, total, strict=False):
+                passed.add_metric([direction, kind], number)
         for reason, number in self.rejected.items():
             rejected.add_metric([reason], number)
-        return messages, size, rejected
+        return passed, size, rejected

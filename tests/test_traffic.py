@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from localctl.traffic import DIRECTIONS, MESSAGE_TYPES, REJECTIONS, Traffic
+from localctl.traffic import BYTES, DIRECTIONS, MESSAGE_TYPES, REJECTIONS, Traffic
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -24,11 +24,15 @@ def test_each_direction_counts_by_itself() -> None:
     """Messages by type, and bytes."""
     registry = CollectorRegistry()
     traffic = Traffic(registry)
-    traffic.to_csms.messages["call"] += 2
-    traffic.to_csms.messages["send"] += 1
-    traffic.to_csms.size += 350
-    traffic.to_station.messages["callresult"] += 1
-    traffic.to_station.size += 7
+    first, second, back = traffic.to_csms.begin(), traffic.to_csms.begin(), traffic.to_station.begin()
+    first[MESSAGE_TYPES.index("call")] += 2
+    second[MESSAGE_TYPES.index("send")] += 1
+    first[BYTES] += 300
+    second[BYTES] += 50
+    back[MESSAGE_TYPES.index("callresult")] += 1
+    back[BYTES] += 7
+    for _ in range(2):  # twice is once
+        traffic.to_csms.end(first)
     traffic.rejected["oversize"] += 1
     assert value(registry, "messages_total", direction="to_csms", type="call") == 2
     assert value(registry, "messages_total", direction="to_csms", type="send") == 1

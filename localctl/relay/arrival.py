@@ -11,6 +11,7 @@ from websockets.server import ServerProtocol
 from localctl.relay import policy
 from localctl.relay.dial import QUIET
 from localctl.relay.handshake import Head, refused
+from localctl.wire.transport import SocketTransport
 
 REQUEST_SECONDS: Final = 10.0  # for a station to send its request
 FAREWELL_SECONDS: Final = 5.0  # for a station to take the answer that refuses it
@@ -38,7 +39,7 @@ class Arrival(asyncio.Protocol):
     ) -> None:
         self.listener = listener
         self.early = bytearray()
-        self.transport: asyncio.Transport
+        self.transport: SocketTransport
         self.peer = "an address unknown"
         self._greet = greet
         self._failed = failed
@@ -51,7 +52,7 @@ class Arrival(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The station is here."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self.transport = cast("SocketTransport", transport)
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else self.peer
         self._limit = self._loop.call_later(REQUEST_SECONDS, self.transport.abort)

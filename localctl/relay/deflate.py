@@ -20,7 +20,8 @@ from websockets.headers import build_extension, parse_extension
 from websockets.typing import ExtensionHeader
 
 from localctl.relay.frames import Fault, split
-from localctl.relay.kinds import message_type
+from localctl.relay.kinds import kind_of
+from localctl.traffic import OTHER
 
 # A window of 4 KiB, and little memory beside it, do for messages of some hundred bytes that resemble each other.
 _WINDOW_BITS: Final = 12
@@ -143,11 +144,11 @@ class Translator:
         self._limit = limit
         self._masked = to_csms
         self._inspect = inspect
-        self._kind = ""
+        self._kind = OTHER
         self._so_far = 0  # bytes of a message's fragments
         self._fragments: list[bytes] = []  # kept for ``inspect`` only
 
-    def translate(self, run: bytes) -> Iterable[tuple[bytes, tuple[str, ...], int]]:
+    def translate(self, run: bytes) -> Iterable[tuple[bytes, tuple[int, ...], int]]:
         """The frames of ``run`` as they go on; kinds of the messages that end in each, and bytes of its payload.
 
         Raises Fault, once the frames before are taken.
@@ -155,7 +156,7 @@ class Translator:
         for frame in split(run, masked=self._masked):
             plain = self._unpacked(frame)
             if plain.opcode is not Opcode.CONT:
-                self._kind, self._so_far = message_type(bytes(plain.data[:_PEEK])), 0
+                self._kind, self._so_far = kind_of(bytes(plain.data[:_PEEK])), 0
             self._so_far += len(plain.data)
             if self._inspect:
                 self._look(plain)

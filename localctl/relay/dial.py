@@ -62,7 +62,7 @@ class Target:
 class Upstream:
     """An open WebSocket to the CSMS; ``take`` gives what came on it since its 101, once its leg is there."""
 
-    transport: asyncio.Transport
+    transport: SocketTransport
     response: Response
     subprotocol: str | None
     deflate: PerMessageDeflate | None
@@ -82,11 +82,11 @@ class _Opening(asyncio.Protocol):
         self._protocol = protocol
         self._request = request
         self._head = Head()
-        self.transport: asyncio.Transport
+        self.transport: SocketTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self.transport = cast("SocketTransport", transport)
         self._protocol.send_request(self._request)
         self.transport.write(b"".join(self._protocol.data_to_send()))
 

@@ -211,7 +211,8 @@ class Door:
         self._settle(arrival, "accepted")
         del self._arrivals[arrival]
         arrival.transport.write(answer.serialize())
-        self._pairs[relay] = Pair(relay, self._metrics.traffic, self._now, self._over)
+        assert self._turn  # noqa: S101  a station has come in
+        self._pairs[relay] = Pair(relay, self._metrics.traffic, self._turn, self._over)
         replaced = self._roster.join(relay, policy.ocpp_version(csms.subprotocol), self._now())
         if replaced is not None and replaced in self._pairs:
             self._pairs[replaced].end(policy.REPLACED)

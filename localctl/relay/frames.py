@@ -8,12 +8,13 @@ Whether text is UTF-8 is the far end's to say; its close code reaches the sender
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final, Protocol
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
-from localctl.relay.kinds import message_type
+from localctl.relay.kinds import FIRST, LAST, kind_of
+from localctl.traffic import AT, BYTES, OTHER, Tally
 
 # The first two bytes of a frame (RFC 6455 §5.2).
 _FIN: Final = 0x80
@@ -31,12 +32,24 @@ _KEY: Final = 4  # bytes of a mask
 _WHOLE_TEXT: Final = _FIN | Opcode.TEXT
 _OPCODES: Final = frozenset(Opcode)
 _PEEK: Final = 32  # bytes of a message that tell its kind
-_USUAL: Final = {digit: (message_type(b"[%c," % digit),) for digit in b"23456"}
 _BRACKET, _COMMA = b"[,"
 _LEAST: Final = 8  # bytes of what is looked at quickly, and of its payload
 
-Passed = Callable[[bytes, tuple[str, ...], int], None]
+Passed = Callable[[bytes, tuple[int, ...], int], None]
 Control = Callable[[int, bytes], None]
+
+
+class Link(Protocol):
+    """Who is sent to: ``queued`` is what goes when the turn ends."""
+
+    queued: bytes
+
+
+class Turn(Protocol):
+    """One of the loop: ``at`` is when it began, Unix seconds, ``queue`` who is to be sent what is queued."""
+
+    at: float
+    queue: list[Any]  # of links, and nothing else
 
 
 class Fault(Exception):
@@ -56,67 +69,38 @@ class Walker:
     """
 
     __slots__ = (
-        "_between",
         "_control",
         "_deflate",
         "_held",
         "_kind",
         "_kinds",
-        "_limit",
-        "_mark",
-        "_masked",
         "_needed",
         "_over",
         "_passed",
         "_size",
         "_so_far",
-        "_start",
+        "between",
+        "limit",
+        "masked",
     )
 
     def __init__(self, passed: Passed, control: Control, limit: int, *, masked: bool, deflate: bool = False) -> None:
         self._passed = passed
         self._control = control
-        self._limit = limit
-        self._masked = masked
+        self.limit = limit
+        self.masked = masked
         self._deflate = deflate
         self._held: bytearray | None = None  # the beginning of a frame
         self._needed = 0  # bytes of it, before it is worth looking at again
         self._so_far: int | None = None  # bytes of the fragments of a message whose end has not come
-        self._kind = ""
-        self._kinds: list[str] = []  # of the frames to be passed next
+        self._kind = OTHER
+        self._kinds: list[int] = []  # of the frames to be passed next
         self._size = 0
         self._over = False
-        self._between = True  # the next byte begins a message
-        self._mark = _MASKED if masked else 0  # of the second byte
-        self._start = 2 + (_KEY if masked else 0)  # of a short payload
+        self.between = True  # the next byte begins a message, and may be looked at quickly
 
     def feed(self, data: bytes) -> None:
         """The next bytes. Raises Fault, once the whole frames before it have been passed; no more is looked at then."""
-        # Nearly all that comes is one whole text message of no great size: this is the relay's hot path.
-        size = len(data)
-        if self._between and size > _LEAST and data[0] == _WHOLE_TEXT:
-            length, start = data[1] - self._mark, self._start
-            if length == _TWO_BYTES:
-                length = data[2] << 8 | data[3]
-                start += 2
-            elif length > _TWO_BYTES:  # its length stands in eight bytes, or it is masked and should not be
-                length = 0
-            if start + length == size and _LEAST < length <= self._limit:
-                kinds = None
-                if not self._mark:
-                    kinds = _USUAL.get(data[start + 1]) if data[start : start + 3 : 2] == b"[," else None
-                elif data[start] ^ data[start - 4] == _BRACKET and data[start + 2] ^ data[start - 2] == _COMMA:
-                    kinds = _USUAL.get(data[start + 1] ^ data[start - 3])
-                passed = self._passed  # called sooner so than in its slot (Python 3.11)
-                try:
-                    passed(data, kinds or (self._kind_at(data, start, size),), length)
-                except Fault:
-                    self._over, self._between = True, False
-                    raise
-                return
-        self._take(data)
-
-    def _take(self, data: bytes) -> None:
         if self._over or not data:
             return
         if self._held is not None:
@@ -124,29 +108,30 @@ class Walker:
             if len(self._held) < self._needed:
                 return
             data, self._held = bytes(self._held), None
-        self._walk(data)
+        try:
+            self._walk(data)
+        except Fault:
+            self._over = True
+            raise
 
     def _walk(self, data: bytes) -> None:
         begin = at = 0  # of the frames to be passed next, and where we are
-        self._between = False
+        self.between = False
         try:
             while not self._over and (head := self._head(data, at)):
                 opcode, start, end = head
                 if opcode & _CONTROL:
                     run, begin = data[begin:at], end  # should passing it fail, it is not passed again
                     self._pass(run)
-                    self._obey(opcode, _unmasked(data, start, end) if self._masked else data[start:end])
+                    self._obey(opcode, _unmasked(data, start, end) if self.masked else data[start:end])
                 else:
                     self._follow(data, at, start, end)
                 at = end
-        except Fault:
-            self._over = True
-            raise
         finally:
             self._pass(data[begin:at])
         if at < len(data) and not self._over:
             self._held = bytearray(data[at:])
-        self._between = self._held is None and self._so_far is None and not self._over
+        self.between = self._held is None and self._so_far is None and not self._over
 
     def _head(self, data: bytes, at: int) -> tuple[int, int, int] | None:
         """The opcode, where the payload begins and where it ends; None while the frame is not whole."""
@@ -159,17 +144,17 @@ class Walker:
         opcode = first & _OPCODE
         if opcode not in _OPCODES:
             raise Fault(CloseCode.PROTOCOL_ERROR, f"opcode {opcode}")
-        if bool(second & _MASKED) != self._masked:
-            raise Fault(CloseCode.PROTOCOL_ERROR, "a frame that is not masked" if self._masked else "a masked frame")
+        if bool(second & _MASKED) != self.masked:
+            raise Fault(CloseCode.PROTOCOL_ERROR, "a frame that is not masked" if self.masked else "a masked frame")
         self._needed += wide
         if len(data) - at < self._needed:
             return None
         if wide:
             length = int.from_bytes(data[at + 2 : at + 2 + wide], "big")
-        if length > self._limit - (self._so_far or 0):
-            raise Fault(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self._limit} bytes")
+        if length > self.limit - (self._so_far or 0):
+            raise Fault(CloseCode.MESSAGE_TOO_BIG, f"a message of more than {self.limit} bytes")
         self._check(first, opcode, length)
-        start = at + self._needed + (_KEY if self._masked else 0)
+        start = at + self._needed + (_KEY if self.masked else 0)
         self._needed = start + length - at
         return (opcode, start, start + length) if start + length <= len(data) else None
 
@@ -200,7 +185,7 @@ class Walker:
     def _follow(self, data: bytes, at: int, start: int, end: int) -> None:
         """A data frame, which is to be passed on."""
         if self._so_far is None:
-            self._kind = "other" if data[at] & _RSV1 else self._kind_at(data, start, end)
+            self._kind = OTHER if data[at] & _RSV1 else self.kind_at(data, start, end)
         self._size += end - start
         if data[at] & _FIN:
             self._so_far = None
@@ -214,9 +199,56 @@ class Walker:
             self._kinds, self._size = [], 0
             self._passed(run, kinds, size)
 
-    def _kind_at(self, data: bytes, start: int, end: int) -> str:
+    def kind_at(self, data: bytes, start: int, end: int) -> int:
+        """The kind of the message whose payload is there."""
         end = min(end, start + _PEEK)
-        return message_type(_unmasked(data, start, end) if self._masked else data[start:end])
+        return kind_of(_unmasked(data, start, end) if self.masked else data[start:end])
+
+
+def receiver(
+    walker: Walker, sink: Link, feed: Callable[[bytes], None], tally: Tally, turn: Turn
+) -> Callable[[bytes], None]:
+    """What takes one direction's bytes as they come, and has nearly all of them sent on with one look.
+
+    What is one whole text message of no great size is queued for ``sink``, to be sent when this ``turn`` ends, and
+    counted into ``tally``; all else goes to ``feed``, which is to feed the ``walker``. This is the relay's hot path:
+    one function without detours.
+    """
+    mark, limit = (_MASKED, walker.limit) if walker.masked else (0, walker.limit)
+    short = 2 + (_KEY if mark else 0)  # where a short payload begins
+    kind_at, queue = walker.kind_at, turn.queue.append
+
+    def receive(data: bytes) -> None:
+        size = len(data)
+        if walker.between and size > _LEAST and data[0] == _WHOLE_TEXT:
+            length, start = data[1] - mark, short
+            if length == _TWO_BYTES:
+                length = data[2] << 8 | data[3]
+                start += 2
+            elif length > _TWO_BYTES:  # its length stands in eight bytes, or it is masked and should not be
+                length = 0
+            if start + length == size and _LEAST < length <= limit:
+                if mark:
+                    first, kind = data[start] ^ data[start - 4], data[start + 1] ^ data[start - 3]
+                    third = data[start + 2] ^ data[start - 2]
+                else:
+                    first, kind, third = data[start], data[start + 1], data[start + 2]
+                if first == _BRACKET and third == _COMMA and FIRST <= kind <= LAST:
+                    kind -= FIRST
+                else:
+                    kind = kind_at(data, start, size)
+                if sink.queued:
+                    sink.queued += data
+                else:
+                    sink.queued = data
+                    queue(sink)
+                tally[kind] += 1
+                tally[BYTES] += length
+                tally[AT] = turn.at
+                return
+        feed(data)
+
+    return receive
 
 
 def _unmasked(data: bytes, start: int, end: int) -> bytes:

@@ -13,8 +13,10 @@ from typing import Final, Protocol
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
-from localctl.relay.frames import Fault, Passed, Walker
+from localctl.relay.frames import Fault, Passed, Turn, Walker, receiver
 from localctl.relay.policy import Side
+from localctl.traffic import BYTES, Tally
+from localctl.wire.transport import SocketTransport
 
 CLOSE_SECONDS: Final = 5.0  # for a closing handshake that we begin
 LINGER_SECONDS: Final = 0.5  # for the TCP connection to end after the closing handshake; §6.3: the other leg waits
@@ -39,6 +41,17 @@ class Manner:
         return self.side == "csms"
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a leg's data frames go: ``passed`` takes runs of them; ``quick``: ``sink`` takes single ones, counted."""
+
+    passed: Passed
+    sink: SocketTransport
+    tally: Tally
+    turn: Turn
+    quick: bool
+
+
 class Watcher(Protocol):
     """Who is told of a leg's end."""
 
@@ -56,15 +69,17 @@ class Leg(asyncio.Protocol):
     """The WebSocket on ``transport``. ``other`` is set by whoever pairs it."""
 
     __slots__ = (
-        "_alive",
-        "_feed",
         "_is_full",
         "_linger",
         "_loop",
         "_manner",
         "_pong",
+        "_seen",
+        "_signs",
         "_stall",
+        "_tally",
         "_tick",
+        "_walker",
         "_watcher",
         "is_open",
         "other",
@@ -74,11 +89,12 @@ class Leg(asyncio.Protocol):
 
     other: "Leg"
 
-    def __init__(self, transport: asyncio.Transport, manner: Manner, watcher: Watcher) -> None:
+    def __init__(self, transport: SocketTransport, manner: Manner, watcher: Watcher) -> None:
         self.transport = transport
         self.write: Callable[[bytes], None] = transport.write
         self.is_open = True  # data may be written
-        self._alive = True  # something came since the last ping
+        self._signs = 0  # of life, beside what the tally counts
+        self._seen = -1.0  # of both, at the last ping
         self._is_full = False
         self._pong: bytes | None = None
         self._manner = manner
@@ -89,23 +105,27 @@ class Leg(asyncio.Protocol):
         self._stall: asyncio.TimerHandle | None = None
         transport.set_protocol(self)
 
-    def begin(self, passed: Passed, early: bytes) -> None:
-        """Read on, after ``early``, which came with the handshake; ``passed`` gets data frames."""
+    def begin(self, way: Way, early: bytes) -> None:
+        """Read on, after ``early``, which came with the handshake; data frames go that way."""
         manner = self._manner
-        walker = Walker(passed, self._control, manner.limit, masked=not manner.is_client, deflate=manner.deflate)
-        self._feed = walker.feed
+        self._walker = Walker(
+            way.passed, self._control, manner.limit, masked=not manner.is_client, deflate=manner.deflate
+        )
+        self._tally = way.tally
         if early:
             self.data_received(early)
+        if way.quick and self.other.is_open:
+            receive = receiver(self._walker, way.sink, self.data_received, way.tally, way.turn)
+            self.transport.receive_by(receive)
         self.transport.resume_reading()
 
     # What comes in.
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
-        self._alive = True
+        """Bytes came that are not passed on at once."""
+        self._signs += 1
         try:
-            feed = self._feed
-            feed(data)
+            self._walker.feed(data)
         except Fault as fault:
             self.fail(fault)
         except Exception as fault:  # noqa: BLE001  one of ours, in one relay, ends no other
@@ -135,10 +155,11 @@ class Leg(asyncio.Protocol):
 
     def _ping(self) -> None:
         self._tick = self._loop.call_later(self._manner.ping, self._ping)
-        if not self._alive:
+        signs = self._signs + self._tally[BYTES]
+        if signs == self._seen:
             self.fail(Fault(CloseCode.INTERNAL_ERROR, "no answer to a ping"))
         elif self.is_open and not self._is_full:
-            self._alive = False
+            self._seen = signs
             self._send(Opcode.PING, b"")
 
     def pause_writing(self) -> None:
@@ -170,6 +191,10 @@ class Leg(asyncio.Protocol):
             self.transport.abort()
 
     # The end.
+
+    def stop_passing(self) -> None:
+        """The other leg takes nothing more: what comes still is looked into, and goes nowhere."""
+        self.transport.receive_by(self.data_received)
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake; over in CLOSE_SECONDS at most. On a leg that is closing: nothing."""

@@ -4,7 +4,6 @@ What comes is passed on before anything else of it is looked at, so a close fram
 way (Part 4 §6.4). A leg that takes less than comes pauses the other one.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from typing import Final
 
 from localctl.relay import policy
 from localctl.relay.deflate import Translator
-from localctl.relay.frames import Passed
-from localctl.relay.legs import Leg, Manner
+from localctl.relay.frames import Turn
+from localctl.relay.legs import Leg, Manner, Way
 from localctl.relay.policy import Ending
-from localctl.relay.roster import Passage, Relay
-from localctl.traffic import Flow, Traffic
+from localctl.relay.roster import Relay
+from localctl.traffic import AT, BYTES, Tally, Traffic
+from localctl.wire.transport import SocketTransport
 
 _LOG: Final = logging.getLogger("localctl.relay")
 
@@ -25,7 +25,7 @@ _LOG: Final = logging.getLogger("localctl.relay")
 class End:
     """One end of a relay: its transport, how its leg is to behave, and what came with its opening handshake."""
 
-    transport: asyncio.Transport
+    transport: SocketTransport
     manner: Manner
     early: bytes
 
@@ -33,15 +33,13 @@ class End:
 class Pair:
     """The relay of one station. ``over`` is called once, when both TCP connections have ended."""
 
-    __slots__ = ("_csms", "_left", "_now", "_over", "_station", "_traffic", "ending", "relay")
+    __slots__ = ("_csms", "_left", "_over", "_station", "_traffic", "_turn", "ending", "relay")
 
-    def __init__(
-        self, relay: Relay, traffic: Traffic, now: Callable[[], float], over: Callable[["Pair"], None]
-    ) -> None:
+    def __init__(self, relay: Relay, traffic: Traffic, turn: Turn, over: Callable[["Pair"], None]) -> None:
         self.relay = relay
         self.ending: Ending | None = None
         self._traffic = traffic
-        self._now = now
+        self._turn = turn
         self._over = over
         self._left = 2
         self._station: Leg
@@ -54,11 +52,27 @@ class Pair:
         self._station = Leg(station.transport, station.manner, self)
         self._csms = Leg(csms.transport, csms.manner, self)
         self._station.other, self._csms.other = self._csms, self._station
-        relay, traffic, now = self.relay, self._traffic, self._now
-        downwards = _passing(self._station, traffic.to_station, relay.to_station, now)
-        upwards = _passing(self._csms, traffic.to_csms, relay.to_csms, now)
-        self._csms.begin(_by(to_station, downwards), csms.early)
-        self._station.begin(_by(to_csms, upwards), station.early)
+        relay, traffic = self.relay, self._traffic
+        relay.to_csms, relay.to_station = traffic.to_csms.begin(), traffic.to_station.begin()
+        self._csms.begin(self._way(self._station, relay.to_station, to_station), csms.early)
+        self._station.begin(self._way(self._csms, relay.to_csms, to_csms), station.early)
+
+    def _way(self, sink: Leg, tally: Tally, translator: Translator | None) -> Way:
+        turn = self._turn
+
+        def passed(run: bytes, kinds: tuple[int, ...], size: int) -> None:
+            if sink.is_open:
+                sink.write(run)
+                for kind in kinds:
+                    tally[kind] += 1
+                tally[BYTES] += size
+                tally[AT] = turn.at
+
+        def translated(run: bytes, kinds: tuple[int, ...], size: int) -> None:  # noqa: ARG001  of what is compressed
+            for part in translator.translate(run):  # type: ignore[union-attr]
+                passed(*part)
+
+        return Way(translated if translator else passed, sink.transport, tally, turn, quick=translator is None)
 
     def end(self, ending: Ending) -> None:
         """Close both legs so. The first ending counts."""
@@ -89,32 +103,6 @@ class Pair:
         """A leg's TCP connection has ended."""
         self._left -= 1
         if not self._left:
+            self._traffic.to_csms.end(self.relay.to_csms)
+            self._traffic.to_station.end(self.relay.to_station)
             self._over(self)
-
-
-def _passing(sink: Leg, flow: Flow, passage: Passage, now: Callable[[], float]) -> Passed:
-    """What passes frames on to ``sink`` and counts them: once a message, so it takes no detours."""
-    messages, write = flow.messages, sink.write
-
-    def passed(run: bytes, kinds: tuple[str, ...], size: int) -> None:
-        if sink.is_open:
-            write(run)
-            for kind in kinds:
-                messages[kind] += 1
-            flow.size += size
-            passage.messages += len(kinds)
-            passage.last_at = now()
-
-    return passed
-
-
-def _by(translator: Translator | None, passed: Passed) -> Passed:
-    """``passed``, by way of the translator where there is one."""
-    if translator is None:
-        return passed
-
-    def translated(run: bytes, kinds: tuple[str, ...], size: int) -> None:  # noqa: ARG001  told of what is compressed
-        for part in translator.translate(run):
-            passed(*part)
-
-    return translated

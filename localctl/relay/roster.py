@@ -7,6 +7,8 @@ the CSMS is dialled, so that no more are dialled for than may be relayed.
 
 from dataclasses import dataclass, field
 
+from localctl.traffic import AT, Tally, blank, messages
+
 
 @dataclass(frozen=True, slots=True)
 class RelayedStation:
@@ -24,14 +26,6 @@ class RelayedStation:
     messages_to_station: int
 
 
-@dataclass(slots=True)
-class Passage:
-    """What has passed in one direction; ``last_at`` is Unix seconds."""
-
-    messages: int = 0
-    last_at: float | None = None
-
-
 @dataclass(slots=True, eq=False)
 class Relay:
     """One station's relay, from its handshake to its end; what passes is counted by the pair that passes it on."""
@@ -40,8 +34,8 @@ class Relay:
     peer: str
     ocpp_version: str = ""
     since: float = 0.0
-    to_csms: Passage = field(default_factory=Passage)
-    to_station: Passage = field(default_factory=Passage)
+    to_csms: Tally = field(default_factory=blank)
+    to_station: Tally = field(default_factory=blank)
 
     def seen(self) -> RelayedStation:
         """The relay as it is now."""
@@ -50,9 +44,9 @@ class Relay:
             self.ocpp_version,
             self.peer,
             self.since,
-            self.to_csms.last_at,
-            self.to_csms.messages,
-            self.to_station.messages,
+            self.to_csms[AT] or None,
+            messages(self.to_csms),
+            messages(self.to_station),
         )
 
 

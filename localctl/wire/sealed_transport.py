@@ -7,6 +7,7 @@ over half a MiB of memory, and through as many copies; and while a file is sent 
 import asyncio
 import ssl
 from contextlib import suppress
+from functools import partial
 from typing import ClassVar
 
 from localctl.wire.readiness import Readiness
@@ -17,6 +18,7 @@ class SealedTransport(SocketTransport):
     """The connection ``sock``, whose handshake is over and which does not block, for ``protocol``."""
 
     full: ClassVar[tuple[type[OSError], ...]] = (ssl.SSLWantWriteError, ssl.SSLWantReadError)
+    plain: ClassVar[bool] = False
     piece: ClassVar[int] = 16 * 1024  # a record
 
     __slots__ = ("_sealed",)
@@ -29,7 +31,7 @@ class SealedTransport(SocketTransport):
         """Give the protocol what comes; what OpenSSL holds already, no event tells of."""
         super().resume_reading()
         if not self._lost and self._sealed.pending():
-            self._loop.call_soon(self._read)
+            self._loop.call_soon(partial(self._turn.do, self._read) if self._turn else self._read)
 
     def _read(self) -> None:
         """What comes, and what OpenSSL holds of it then."""
@@ -38,7 +40,7 @@ class SealedTransport(SocketTransport):
             if self._lost or not self._sealed.pending():
                 return
 
-    def _send_now(self, data: bytes | bytearray | memoryview) -> None:
+    def send_now(self, data: bytes | bytearray | memoryview) -> None:
         """OpenSSL is given one record, or the same bytes again, at a time."""
         if len(data) > self.piece and self._direct:
             self._direct = False
@@ -46,7 +48,7 @@ class SealedTransport(SocketTransport):
             self._flush()
             self._tell()
         else:
-            super()._send_now(data)
+            super().send_now(data)
 
     def can_write_eof(self) -> bool:
         """Never: TLS knows no half of a connection."""

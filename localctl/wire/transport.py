@@ -6,13 +6,12 @@ at the end of a turn what could go at once. This one is the shortest way on eith
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final
 
-from localctl.wire.readiness import Readiness
+from localctl.wire.readiness import READ, Readiness
 
-READ: Final = 16 * 1024  # the most that malloc gives quickly; asyncio's 256 KiB cost more than the system call
 _HIGH: Final = 64 * 1024
 
 
@@ -23,12 +22,28 @@ class SocketTransport(asyncio.Transport):
     """
 
     full: ClassVar[tuple[type[OSError], ...]] = (BlockingIOError, InterruptedError)
+    plain: ClassVar[bool] = True  # one recv for one event will do
     piece: ClassVar[int] = 256 * 1024  # bytes given to the kernel at once
 
     __slots__ = (
-        "_closing", "_direct", "_eof", "_high",
-        "_is_full", "_loop", "_lost", "_protocol", "_queued", "_reading", "_received", "_recv", "_send",
-        "_sock", "_turn", "_unsent", "_watcher", "_watching",
+        "_closing",
+        "_direct",
+        "_eof",
+        "_high",
+        "_is_full",
+        "_loop",
+        "_lost",
+        "_protocol",
+        "_reading",
+        "_send",
+        "_sock",
+        "_turn",
+        "_unsent",
+        "_watcher",
+        "_watching",
+        "queued",
+        "receive",
+        "recv",
     )  # fmt: skip
 
     def __init__(
@@ -42,10 +57,10 @@ class SocketTransport(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._turn = turn
         self._watcher = turn or self._loop
-        self._queued = b""  # written in this turn
+        self.queued = b""  # written in this turn
         self._sock = sock
         self._send = sock.send
-        self._recv = sock.recv
+        self.recv = sock.recv
         self._unsent = bytearray()
         self._high = _HIGH
         self._is_full = False
@@ -80,6 +95,8 @@ class SocketTransport(asyncio.Transport):
         if self.is_reading() and not self._lost and not self._watching:
             self._watching = True
             self._watcher.add_reader(self._sock, self._read)
+            if self._turn and self.plain:
+                self._turn.add_link(self._sock, self)
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -88,21 +105,21 @@ class SocketTransport(asyncio.Transport):
 
     def _read(self) -> None:
         """What comes in one system call; there is an event for what is left."""
+        recv = self.recv
         try:
-            recv = self._recv
             data = recv(READ)
         except self.full:
             return
         except OSError as fault:
-            self._lose(fault)
+            self.lose(fault)
             return
         if data:
-            received = self._received
-            received(data)
+            self.receive(data)
         else:
-            self._end_of_stream()
+            self.end_of_stream()
 
-    def _end_of_stream(self) -> None:
+    def end_of_stream(self) -> None:
+        """The peer sends no more."""
         self._protocol.eof_received()
         self.close()
 
@@ -112,30 +129,31 @@ class SocketTransport(asyncio.Transport):
         """Send, now, at the end of a turn, or when the socket takes it."""
         turn = self._turn
         if turn is None or not turn.in_turn:
-            self._send_now(data)
-        elif self._queued:
-            self._queued += data
+            self.send_now(data)
+        elif self.queued:
+            self.queued += data
         else:
-            self._queued = bytes(data)
+            self.queued = bytes(data)
             turn.queue.append(self)
 
     def send_queued(self) -> None:
-        """Send what was written in a turn."""
-        data, self._queued = self._queued, b""
+        """Send what was written in this turn, before it ends."""
+        data, self.queued = self.queued, b""
         if data:
-            self._send_now(data)
+            self.send_now(data)
 
-    def _send_now(self, data: bytes | bytearray | memoryview) -> None:
+    def send_now(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, now or when the socket takes it."""
         if not self._direct:
             self._write_later(data)
             return
+        send = self._send  # a method in a slot is called sooner by a name of its own (Python 3.11)
         try:
-            send = self._send  # a method in a slot is called sooner by a name of its own (Python 3.11)
             sent = send(data)
         except self.full:
             sent = 0
         except OSError as fault:
-            self._lose(fault)
+            self.lose(fault)
             return
         if sent < len(data):
             self._direct = False
@@ -151,7 +169,7 @@ class SocketTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Bytes that wait."""
-        return len(self._unsent) + len(self._queued)
+        return len(self._unsent) + len(self.queued)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:  # noqa: ARG002
         """The protocol is to pause while more than ``high`` bytes wait; it goes on when none does."""
@@ -168,13 +186,13 @@ class SocketTransport(asyncio.Transport):
             self._watcher.add_writer(self._sock, self._flush)
             return
         except OSError as fault:
-            self._lose(fault)
+            self.lose(fault)
             return
         self._watcher.remove_writer(self._sock)
         self._direct = not self._closing and not self._eof
         self._tell()
         if self._closing:
-            self._lose(None)
+            self.lose(None)
         elif self._eof:
             self._shut()
 
@@ -219,14 +237,15 @@ class SocketTransport(asyncio.Transport):
         self._direct = False
         self._unwatch()
         if not self._lost and not self._unsent:
-            self._lose(None)
+            self.lose(None)
 
     def abort(self) -> None:
         """Close at once."""
         self._closing = True
-        self._lose(None)
+        self.lose(None)
 
-    def _lose(self, fault: OSError | None) -> None:
+    def lose(self, fault: OSError | None) -> None:
+        """The connection has ended, by that or as it was to."""
         if self._lost:
             return
         self._lost = self._closing = True
@@ -235,7 +254,7 @@ class SocketTransport(asyncio.Transport):
         self._watcher.remove_writer(self._sock)
         self._say_goodbye(fault)
         self._unsent.clear()
-        self._queued = b""
+        self.queued = b""
         self._loop.call_soon(self._end, fault)
 
     def _say_goodbye(self, fault: OSError | None) -> None:
@@ -251,7 +270,11 @@ class SocketTransport(asyncio.Transport):
         """Give what comes to another."""
         assert isinstance(protocol, asyncio.Protocol)  # noqa: S101  no others are read for
         self._protocol = protocol
-        self._received = protocol.data_received
+        self.receive: Callable[[bytes], None] = protocol.data_received
+
+    def receive_by(self, receive: Callable[[bytes], None]) -> None:
+        """Give what comes to that, in place of the protocol's data_received."""
+        self.receive = receive
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Who is given what comes."""

@@ -14,6 +14,7 @@ from websockets.headers import parse_extension
 
 from localctl.relay.deflate import Agreement, Translator, towards_csms
 from localctl.relay.frames import Fault, split
+from localctl.traffic import MESSAGE_TYPES, OTHER
 from tests.relay.raw import frame
 
 LIMIT: Final = 1500
@@ -165,7 +166,8 @@ def heard(run: bytes, codec: PerMessageDeflate | None, *, masked: bool) -> list[
 
 
 MESSAGES: Final = ([b'[2,"1","Heartbeat",{}]'], [b""], [b"[3", b',"1"', b",{}]"], [b"", BOOT, b""], [b"x" * LIMIT])
-KINDS: Final = ["call", "other", "other", "other", "other"]  # by what their first frames hold
+CALL, RESULT = (MESSAGE_TYPES.index(kind) for kind in ("call", "callresult"))
+KINDS: Final = [CALL, OTHER, OTHER, OTHER, OTHER]  # by what their first frames hold
 
 
 @pytest.mark.parametrize("parameters", PARAMETERS)
@@ -189,9 +191,9 @@ def test_kinds_are_counted_from_plain_text() -> None:
     run = b"".join(said(message, theirs) for message in MESSAGES)
     counted = [kinds for _, kinds, _ in Translator(ours, None, LIMIT, to_csms=True).translate(run)]
     assert [kind for kinds in counted for kind in kinds] == KINDS
-    assert counted[2:5] == [(), (), ("other",)]
+    assert counted[2:5] == [(), (), (OTHER,)]
     parts = Translator(ours, None, LIMIT, to_csms=True).translate(said([b'[2,"1",', b'"A",{}]'], theirs))
-    assert [(kinds, size) for _, kinds, size in parts] == [((), 7), (("call",), 7)]
+    assert [(kinds, size) for _, kinds, size in parts] == [((), 7), ((CALL,), 7)]
 
 
 @pytest.mark.parametrize("fragments", [[LIMIT + 1], [LIMIT, 1], [1, LIMIT], [LIMIT - 1, 1, 1], [100 * LIMIT]])
@@ -212,7 +214,7 @@ def test_what_is_compressed_cannot_be_read(data: bytes) -> None:
     theirs, ours = codecs("permessage-deflate")
     passed = Translator(ours, None, LIMIT, to_csms=True).translate(said([BOOT], theirs) + frame(1, data, rsv=4))
     part, kinds, _ = next(iter(passed))
-    assert (heard(part, None, masked=True), kinds) == ([BOOT], ("call",))
+    assert (heard(part, None, masked=True), kinds) == ([BOOT], (CALL,))
     with pytest.raises(Fault) as fault:
         next(iter(passed))
     assert fault.value.code == CloseCode.PROTOCOL_ERROR
@@ -253,9 +255,9 @@ def test_inspect_may_keep_a_message_back(fragments: list[bytes]) -> None:
             raise Fault(CloseCode.POLICY_VIOLATION, "no")
 
     translator = Translator(None, None, LIMIT, to_csms=True, inspect=inspect)
-    passed: list[tuple[bytes, tuple[str, ...], int]] = []
+    passed: list[tuple[bytes, tuple[int, ...], int]] = []
     with pytest.raises(Fault, match="no"):
         passed.extend(translator.translate(said([b"[3,]"], None) + said(fragments, None) + said([b"[3,]"], None)))
     parts, kinds, _ = zip(*passed, strict=True)
     assert heard(b"".join(parts), None, masked=True) == [b"[3,]", *fragments[:-1]]
-    assert sum(kinds, ()) == ("callresult",)
+    assert sum(kinds, ()) == (RESULT,)

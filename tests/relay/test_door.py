@@ -15,6 +15,8 @@ from localctl.errors import ListenError
 from localctl.relay import door as doors
 from localctl.relay import pair as pairs
 from localctl.relay.dial import Target
+from localctl.relay.legs import Leg, Way
+from localctl.traffic import Tally
 from localctl.values import Address
 from tests.relay.conftest import (
     OWN_IDENTITY,
@@ -341,8 +343,12 @@ async def test_a_fault_of_ours_is_logged(
     peer: Peer, open_house: OpenHouse, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The station gets 500, or loses its connection once it is relayed; the log has the traceback."""
+
+    def broken(pair: pairs.Pair, sink: Leg, tally: Tally, _: object) -> Way:
+        return Way(lambda *_: 1 / 0, sink.transport, tally, pair._turn, quick=False)  # type: ignore[arg-type]  # raises
+
     house = await open_house(peer.url)
-    monkeypatch.setattr(pairs, "_passing", lambda *_: lambda *_: 1 / 0)
+    monkeypatch.setattr(pairs.Pair, "_way", broken)
     station = await house.station()
     await station.send("[2]")
     await asyncio.wait_for(station.wait_closed(), PATIENCE)

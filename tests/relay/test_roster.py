@@ -3,6 +3,7 @@
 import pytest
 
 from localctl.relay.roster import Relay, RelayedStation, Roster
+from localctl.traffic import AT
 
 
 def relayed(roster: Roster, identity: str) -> Relay:
@@ -17,7 +18,7 @@ def test_a_relayed_station_is_seen() -> None:
     """What the status page shows is what the relay has counted."""
     roster = Roster(2)
     relay = relayed(roster, "CS-1")
-    relay.to_csms.last_at, relay.to_csms.messages = 12.5, 3
+    relay.to_csms[AT], relay.to_csms[0], relay.to_csms[1] = 12.5, 2, 1
     assert roster.stations() == (RelayedStation("CS-1", "2.0.1", "192.0.2.1", 10.0, 12.5, 3, 0),)
     assert len(roster) == 1
 

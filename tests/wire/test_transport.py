@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from localctl.wire.transport import READ, SocketTransport
+from localctl.wire.readiness import READ
+from localctl.wire.transport import SocketTransport
 
 LARGE = os.urandom(9 * 2**20)
 
