@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from localctl.wire.readiness import READ
+from localctl.wire.readiness import READ, Readiness
 from localctl.wire.transport import SocketTransport
 
 LARGE = os.urandom(9 * 2**20)
@@ -75,20 +75,23 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-@pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    """A connection."""
+@pytest.fixture(params=["loop", "turns"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    """A connection, watched by the loop itself or in turns."""
+    turn = Readiness() if request.param == "turns" else None
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peer = socket.create_connection(listener.getsockname())
         link, _ = listener.accept()
     for sock in (peer, link):
         sock.setblocking(False)
     recorder = Recorder()
-    SocketTransport(link, recorder)
+    SocketTransport(link, recorder, turn)
     with peer:
         yield Pair(recorder, peer)
         recorder.transport.abort()
         await until(lambda: "lost" in recorder.told)
+    if turn:
+        turn.close()
     assert recorder.told.count("lost") == 1
     assert link.fileno() == -1, "it is closed in the end"
 
