@@ -212,6 +212,7 @@ class Leg(asyncio.Protocol):
 
     def _end(self, received: tuple[int, str] | None, failed: int | None) -> None:
         self.is_open = False
+        self.other.stop_passing()
         if self._is_full:  # what the other side sends has nowhere to go, but its close frame must be read
             self.other.transport.resume_reading()
         if self._tick:
