@@ -157,9 +157,11 @@ class Leg(asyncio.Protocol):
     def _ping(self) -> None:
         self._tick = self._loop.call_later(self._manner.ping, self._ping)
         signs = self._signs + self._tally[BYTES]
-        if signs == self._seen:
+        if self.is_full or not self.transport.is_reading():  # whoever takes too little is watched: _stalled
+            self._seen = -1.0
+        elif signs == self._seen:
             self.fail(Fault(CloseCode.INTERNAL_ERROR, "no answer to a ping"))
-        elif self.is_open and not self.is_full:
+        elif self.is_open:
             self._seen = signs
             self._send(Opcode.PING, b"")
 

@@ -170,3 +170,21 @@ async def test_what_came_with_the_handshake_may_be_too_much() -> None:
         assert not csms.transport.is_reading()
         await drained(sock, station)
         assert csms.transport.is_reading()
+
+
+async def test_who_is_not_read_from_owes_no_answer() -> None:
+    """A CSMS whose station takes its time may have answered our ping: nobody has looked. Afterwards it counts again."""
+    async with narrow() as (station, csms, sock, _):
+        csms._ping()
+        station.transport.write(bytes(100_000))
+        assert not csms.transport.is_reading()
+        for _ in range(3):
+            csms._ping()
+            station._ping()
+        assert csms.is_open
+        assert station.is_open
+        await drained(sock, station)
+        csms._ping()
+        assert csms.is_open
+        csms._ping()
+        assert not csms.is_open
