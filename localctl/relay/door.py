@@ -103,9 +103,10 @@ class Door:
         self._listeners.append((listener, sock))
 
     def _arrival(self, listener: str) -> Arrival:
-        arrival = Arrival(listener, self._greet, lambda _: self._count("failed"), self._left)
+        return Arrival(listener, self._came, self._greet, lambda _: self._count("failed"), self._left)
+
+    def _came(self, arrival: Arrival) -> None:
         self._arrivals[arrival] = None
-        return arrival
 
     def _tls_failed(self, peer: str, fault: OSError | ValueError) -> None:
         self._count("tls")

@@ -58,9 +58,15 @@ class Desk:
         self.wire = Wire(**wire)
         self._greet_so = greet
         self.arrival = Arrival(
-            "stations.ws", self._greet, lambda _: self.told.append("failed"), lambda _: self.told.append("left")
+            "stations.ws",
+            lambda _: self.told.append("came"),
+            self._greet,
+            lambda _: self.told.append("failed"),
+            lambda _: self.told.append("left"),
         )
+        assert self.told == []
         self.arrival.connection_made(self.wire)
+        assert self.told.pop() == "came"
 
     async def _greet(self, arrival: Arrival, request: Request, answer: Response) -> None:
         self.greeted.append((request, answer))

@@ -243,6 +243,17 @@ async def test_a_station_that_leaves_while_the_csms_thinks(open_house: OpenHouse
         assert house.value("station_handshakes_total", result="failed") == 1
 
 
+async def test_one_that_had_gone_before_it_came(peer: Peer, open_house: OpenHouse) -> None:
+    """Reset while it waited to be accepted: it leaves nothing behind, and the house can be closed."""
+    house = await open_house(peer.url)
+    with socket.create_connection((house.address.host, house.address.port)) as gone:
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+    station = await house.station()  # so the other was accepted
+    assert not house.door._arrivals
+    await station.close()
+    await house.door.stop()
+
+
 async def test_refusing_keeps_what_is_there(peer: Peer, open_house: OpenHouse) -> None:
     """Before it stops the controller takes no more stations; those that are relayed go on."""
     house = await open_house(peer.url)
