@@ -42,6 +42,7 @@ class Arrival(asyncio.Protocol):
         self.early = bytearray()
         self.transport: SocketTransport
         self.peer = "an address unknown"
+        self.certificate: dict[str, Any] | None = None  # what the station has shown, and was verified
         self._came = came
         self._greet = greet
         self._failed = failed
@@ -58,12 +59,9 @@ class Arrival(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else self.peer
         self._limit = self._loop.call_later(REQUEST_SECONDS, self.transport.abort)
+        tls = transport.get_extra_info("ssl_object")
+        self.certificate = (tls.getpeercert() or None) if tls else None  # it cannot be asked once the peer has left
         self._came(self)
-
-    def certificate(self) -> dict[str, Any] | None:
-        """The certificate that the station has shown, and that was verified; None: none."""
-        tls = self.transport.get_extra_info("ssl_object")
-        return (tls.getpeercert() or None) if tls else None
 
     def data_received(self, data: bytes) -> None:
         """Its request, and what it says before it is answered."""

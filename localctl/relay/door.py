@@ -172,7 +172,7 @@ class Door:
             return refusal if refusal is not None else policy.LEAVING
         if not policy.offer(offered(request), self._settings.ocpp_versions):
             return policy.NO_VERSION
-        shown, told = arrival.certificate(), request.headers.get("Authorization")
+        shown, told = arrival.certificate, request.headers.get("Authorization")
         refusal = await self._guard.judge(relay.identity, shown, told)
         if refusal is None and not (self._roster.expect(relay) and await self._pacing.turn()):
             return policy.FULL
@@ -181,7 +181,7 @@ class Door:
     async def _ask(self, arrival: Arrival, relay: Relay, request: Request, answer: Response) -> Refusal | None:
         """Whether the CSMS does, which is dialled for it; then it is relayed."""
         offer = policy.offer(offered(request), self._settings.ocpp_versions)
-        inspect = self._guard.inspector(arrival.certificate())
+        inspect = self._guard.inspector(arrival.certificate)
         values = () if inspect else request.headers.get_all(EXTENSIONS)  # what is to be looked into comes plain
         offers = deflate.towards_csms(values, compress=self._target.compress)
         csms = await dial(self._target, request, offer, offers, self._turn)
