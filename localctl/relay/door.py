@@ -172,7 +172,7 @@ class Door:
             return refusal if refusal is not None else policy.LEAVING
         if not policy.offer(offered(request), self._settings.ocpp_versions):
             return policy.NO_VERSION
-        shown, told = arrival.certificate, request.headers.get("Authorization")
+        shown, told = arrival.certificate, ", ".join(request.headers.get_all("Authorization"))
         refusal = await self._guard.judge(relay.identity, shown, told)
         if refusal is None and not (self._roster.expect(relay) and await self._pacing.turn()):
             return policy.FULL

@@ -321,6 +321,7 @@ async def test_a_csms_that_stops_or_dies(peer: Peer, open_house: OpenHouse) -> N
         (bytes.fromhex("16030100c8010000c40303") + bytes(200) + b"\n", b""),
         (b"\x00\x01\x02\r\n\r\n", b""),
         (b"SSH-2.0-scan\r\n", b""),
+        (handshake("/ocpp/CS-1", "Authorization: Basic eA==", "Authorization: Basic eQ=="), b""),
         (handshake("/ocpp/CS-1") + b"\x81\x02hi", b""),
         (handshake("/ocpp/CS-1") + b"\x88\x80\x00\x00\x00\x00", b""),
     ],
