@@ -192,16 +192,22 @@ class Door:
         self._guard.passed(relay.peer)
         if csms.transport.is_closing():
             return policy.unreachable("the CSMS ended the connection")
-        agreed = offers.agreement(csms.response.headers.get_all(EXTENSIONS), csms.deflate)
-        if self._join(arrival, csms, relay, accepted(answer, csms.response, csms.subprotocol, agreed.field)):
-            limit, every = self._settings.max_message_size, self._settings.ping_interval_seconds
-            self._pairs[relay].begin(
-                End(arrival.transport, Manner("station", every, limit, bool(agreed.field)), bytes(arrival.early)),
-                End(
-                    csms.transport, Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)), csms.early()
-                ),
-                *agreed.translators(limit, inspect),
-            )
+        try:
+            agreed = offers.agreement(csms.response.headers.get_all(EXTENSIONS), csms.deflate)
+            if self._join(arrival, csms, relay, accepted(answer, csms.response, csms.subprotocol, agreed.field)):
+                limit, every = self._settings.max_message_size, self._settings.ping_interval_seconds
+                self._pairs[relay].begin(
+                    End(arrival.transport, Manner("station", every, limit, bool(agreed.field)), bytes(arrival.early)),
+                    End(
+                        csms.transport,
+                        Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)),
+                        csms.early(),
+                    ),
+                    *agreed.translators(limit, inspect),
+                )
+        except BaseException:  # nobody else has its connection yet
+            csms.transport.abort()
+            raise
         return None
 
     def _join(self, arrival: Arrival, csms: Upstream, relay: Relay, answer: Response) -> bool:

@@ -372,6 +372,17 @@ async def test_a_fault_of_ours_is_logged(
     caplog.clear()
 
 
+async def test_a_fault_of_ours_keeps_no_csms(
+    peer: Peer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CSMS has accepted a station that gets 500: its connection ends too."""
+    house = await open_house(peer.url)
+    monkeypatch.setattr(doors, "accepted", None)
+    assert (await turned_away(house)).status == 500
+    csms = await peer.accepted()
+    await asyncio.wait_for(csms.wait_closed(), PATIENCE)
+
+
 async def test_an_address_that_cannot_be_bound(peer: Peer, open_house: OpenHouse) -> None:
     """The error names the key and the address."""
     house = await open_house(peer.url)
