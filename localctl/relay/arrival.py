@@ -24,8 +24,8 @@ Greet = Callable[["Arrival", Request, Response], Awaitable[None]]
 class Arrival(asyncio.Protocol):
     """One station's handshake, at that listener.
 
-    ``greet`` gets its request and the 101 that `websockets` would answer; ``left`` is called when the TCP connection
-    ends before a leg has taken over.
+    ``came`` is called when the station is here; one that was reset before never is. ``greet`` gets its request and the
+    101 that `websockets` would answer; ``left`` is called when the TCP connection ends before a leg has taken over.
 
     What is no WebSocket handshake gets `websockets`' own answer (400, 405, 426, 431, 505), and ``failed`` is told.
     """
@@ -33,6 +33,7 @@ class Arrival(asyncio.Protocol):
     def __init__(
         self,
         listener: str,
+        came: Callable[["Arrival"], None],
         greet: Greet,
         failed: Callable[["Arrival"], None],
         left: Callable[["Arrival"], None],
@@ -41,6 +42,8 @@ class Arrival(asyncio.Protocol):
         self.early = bytearray()
         self.transport: SocketTransport
         self.peer = "an address unknown"
+        self.certificate: dict[str, Any] | None = None  # what the station has shown, and was verified
+        self._came = came
         self._greet = greet
         self._failed = failed
         self._left = left
@@ -56,11 +59,9 @@ class Arrival(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else self.peer
         self._limit = self._loop.call_later(REQUEST_SECONDS, self.transport.abort)
-
-    def certificate(self) -> dict[str, Any] | None:
-        """The certificate that the station has shown, and that was verified; None: none."""
-        tls = self.transport.get_extra_info("ssl_object")
-        return (tls.getpeercert() or None) if tls else None
+        tls = transport.get_extra_info("ssl_object")
+        self.certificate = (tls.getpeercert() or None) if tls else None  # it cannot be asked once the peer has left
+        self._came(self)
 
     def data_received(self, data: bytes) -> None:
         """Its request, and what it says before it is answered."""

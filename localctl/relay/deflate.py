@@ -179,7 +179,8 @@ class Translator:
         return plain
 
     def _look(self, plain: Frame) -> None:
-        self._fragments.append(bytes(plain.data))
+        if plain.data:  # of empty ones there may be any number
+            self._fragments.append(bytes(plain.data))
         if plain.fin and self._inspect:
             message, self._fragments = b"".join(self._fragments), []
             self._inspect(message)

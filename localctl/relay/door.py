@@ -103,9 +103,10 @@ class Door:
         self._listeners.append((listener, sock))
 
     def _arrival(self, listener: str) -> Arrival:
-        arrival = Arrival(listener, self._greet, lambda _: self._count("failed"), self._left)
+        return Arrival(listener, self._came, self._greet, lambda _: self._count("failed"), self._left)
+
+    def _came(self, arrival: Arrival) -> None:
         self._arrivals[arrival] = None
-        return arrival
 
     def _tls_failed(self, peer: str, fault: OSError | ValueError) -> None:
         self._count("tls")
@@ -171,7 +172,7 @@ class Door:
             return refusal if refusal is not None else policy.LEAVING
         if not policy.offer(offered(request), self._settings.ocpp_versions):
             return policy.NO_VERSION
-        shown, told = arrival.certificate(), request.headers.get("Authorization")
+        shown, told = arrival.certificate, ", ".join(request.headers.get_all("Authorization"))
         refusal = await self._guard.judge(relay.identity, shown, told)
         if refusal is None and not (self._roster.expect(relay) and await self._pacing.turn()):
             return policy.FULL
@@ -180,7 +181,7 @@ class Door:
     async def _ask(self, arrival: Arrival, relay: Relay, request: Request, answer: Response) -> Refusal | None:
         """Whether the CSMS does, which is dialled for it; then it is relayed."""
         offer = policy.offer(offered(request), self._settings.ocpp_versions)
-        inspect = self._guard.inspector(arrival.certificate())
+        inspect = self._guard.inspector(arrival.certificate)
         values = () if inspect else request.headers.get_all(EXTENSIONS)  # what is to be looked into comes plain
         offers = deflate.towards_csms(values, compress=self._target.compress)
         csms = await dial(self._target, request, offer, offers, self._turn)
@@ -191,16 +192,22 @@ class Door:
         self._guard.passed(relay.peer)
         if csms.transport.is_closing():
             return policy.unreachable("the CSMS ended the connection")
-        agreed = offers.agreement(csms.response.headers.get_all(EXTENSIONS), csms.deflate)
-        if self._join(arrival, csms, relay, accepted(answer, csms.response, csms.subprotocol, agreed.field)):
-            limit, every = self._settings.max_message_size, self._settings.ping_interval_seconds
-            self._pairs[relay].begin(
-                End(arrival.transport, Manner("station", every, limit, bool(agreed.field)), bytes(arrival.early)),
-                End(
-                    csms.transport, Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)), csms.early()
-                ),
-                *agreed.translators(limit, inspect),
-            )
+        try:
+            agreed = offers.agreement(csms.response.headers.get_all(EXTENSIONS), csms.deflate)
+            if self._join(arrival, csms, relay, accepted(answer, csms.response, csms.subprotocol, agreed.field)):
+                limit, every = self._settings.max_message_size, self._settings.ping_interval_seconds
+                self._pairs[relay].begin(
+                    End(arrival.transport, Manner("station", every, limit, bool(agreed.field)), bytes(arrival.early)),
+                    End(
+                        csms.transport,
+                        Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)),
+                        csms.early(),
+                    ),
+                    *agreed.translators(limit, inspect),
+                )
+        except BaseException:  # nobody else has its connection yet
+            csms.transport.abort()
+            raise
         return None
 
     def _join(self, arrival: Arrival, csms: Upstream, relay: Relay, answer: Response) -> bool:

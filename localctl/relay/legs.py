@@ -69,7 +69,6 @@ class Leg(asyncio.Protocol):
     """The WebSocket on ``transport``. ``other`` is set by whoever pairs it."""
 
     __slots__ = (
-        "_is_full",
         "_linger",
         "_loop",
         "_manner",
@@ -81,6 +80,7 @@ class Leg(asyncio.Protocol):
         "_tick",
         "_walker",
         "_watcher",
+        "is_full",
         "is_open",
         "other",
         "transport",
@@ -93,9 +93,9 @@ class Leg(asyncio.Protocol):
         self.transport = transport
         self.write: Callable[[bytes], None] = transport.write
         self.is_open = True  # data may be written
+        self.is_full = False  # its peer takes less than we send
         self._signs = 0  # of life, beside what the tally counts
         self._seen = -1.0  # of both, at the last ping
-        self._is_full = False
         self._pong: bytes | None = None
         self._manner = manner
         self._watcher = watcher
@@ -117,7 +117,8 @@ class Leg(asyncio.Protocol):
         if way.quick and self.other.is_open:
             receive = receiver(self._walker, way.sink, self.data_received, way.tally, way.turn)
             self.transport.receive_by(receive)
-        self.transport.resume_reading()
+        if not (self.other.is_full and self.other.is_open):  # ``early`` may have been more than it takes
+            self.transport.resume_reading()
 
     # What comes in.
 
@@ -137,7 +138,7 @@ class Leg(asyncio.Protocol):
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.PING:
-            if self._is_full:
+            if self.is_full:
                 self._pong = payload  # the last one is enough (RFC 6455 §5.5.3)
             elif self.is_open:
                 self._send(Opcode.PONG, payload)
@@ -156,22 +157,24 @@ class Leg(asyncio.Protocol):
     def _ping(self) -> None:
         self._tick = self._loop.call_later(self._manner.ping, self._ping)
         signs = self._signs + self._tally[BYTES]
-        if signs == self._seen:
+        if self.is_full or not self.transport.is_reading():  # whoever takes too little is watched: _stalled
+            self._seen = -1.0
+        elif signs == self._seen:
             self.fail(Fault(CloseCode.INTERNAL_ERROR, "no answer to a ping"))
-        elif self.is_open and not self._is_full:
+        elif self.is_open:
             self._seen = signs
             self._send(Opcode.PING, b"")
 
     def pause_writing(self) -> None:
         """The peer takes less than we send: from now on it must take something, and its other side wait."""
-        self._is_full = True
+        self.is_full = True
         if self.is_open:
             self.other.transport.pause_reading()
         self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
-        self._is_full = False
+        self.is_full = False
         self.other.transport.resume_reading()
         if self._stall:
             self._stall.cancel()
@@ -212,7 +215,8 @@ class Leg(asyncio.Protocol):
 
     def _end(self, received: tuple[int, str] | None, failed: int | None) -> None:
         self.is_open = False
-        if self._is_full:  # what the other side sends has nowhere to go, but its close frame must be read
+        self.other.stop_passing()
+        if self.is_full:  # what the other side sends has nowhere to go, but its close frame must be read
             self.other.transport.resume_reading()
         if self._tick:
             self._tick.cancel()

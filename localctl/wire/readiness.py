@@ -131,8 +131,7 @@ class Readiness:
                 else:
                     self._tell(fd, event)
             except Exception as fault:  # noqa: BLE001  one socket's trouble is not the others'
-                told = {"message": "a connection failed by a fault of ours", "exception": fault}
-                self._loop.call_exception_handler(told)
+                self._complain(fault)
         self._send()
 
     def _send(self) -> None:
@@ -140,8 +139,15 @@ class Readiness:
         for link in self.queue:
             data, link.queued = link.queued, b""
             if data:
-                link.send_now(data)
+                try:
+                    link.send_now(data)
+                except Exception as fault:  # noqa: BLE001  as above
+                    self._complain(fault)
         self.queue.clear()
+
+    def _complain(self, fault: Exception) -> None:
+        told = {"message": "a connection failed by a fault of ours", "exception": fault}
+        self._loop.call_exception_handler(told)
 
     def _tell(self, fd: int, event: int) -> None:
         if event & _IN and (reader := self._readers.get(fd)):

@@ -58,9 +58,15 @@ class Desk:
         self.wire = Wire(**wire)
         self._greet_so = greet
         self.arrival = Arrival(
-            "stations.ws", self._greet, lambda _: self.told.append("failed"), lambda _: self.told.append("left")
+            "stations.ws",
+            lambda _: self.told.append("came"),
+            self._greet,
+            lambda _: self.told.append("failed"),
+            lambda _: self.told.append("left"),
         )
+        assert self.told == []
         self.arrival.connection_made(self.wire)
+        assert self.told.pop() == "came"
 
     async def _greet(self, arrival: Arrival, request: Request, answer: Response) -> None:
         self.greeted.append((request, answer))
@@ -220,8 +226,10 @@ class Shown:
 
     def __init__(self, certificate: dict[str, Any] | None) -> None:
         self._certificate = certificate
+        self.over = False
 
     def getpeercert(self) -> dict[str, Any] | None:
+        assert not self.over, "as ssl.SSLSocket fails once both have said goodbye"
         return self._certificate
 
 
@@ -230,7 +238,9 @@ async def test_certificates() -> None:
     shown = {"subject": ((("commonName", "SN-1"),),)}
     for tls, seen in ((Shown(shown), shown), (Shown({}), None), (None, None)):
         desk = Desk(ssl_object=tls)
-        assert desk.arrival.certificate() == seen
+        if tls:
+            tls.over = True
+        assert desk.arrival.certificate == seen
         desk.leave()
 
 

@@ -246,6 +246,17 @@ def test_inspect_gets_whole_messages(*, compressed: bool, pieces: int) -> None:
         assert seen == ([] if number < len(fragments) else [BOOT] if number == len(fragments) else [BOOT, b"[3]"])
 
 
+def test_empty_fragments_are_not_kept() -> None:
+    """They count nothing towards the limit, so there may be any number of them."""
+    seen: list[bytes] = []
+    translator = Translator(None, None, LIMIT, to_csms=True, inspect=seen.append)
+    for part in (frame(1, b"[", fin=False), *[frame(0, fin=False)] * 100):
+        list(translator.translate(part))
+    assert translator._fragments == [b"["]
+    list(translator.translate(frame(0, b"3]")))
+    assert seen == [b"[3]"]
+
+
 @pytest.mark.parametrize("fragments", [[BOOT], [BOOT[:9], BOOT[9:]]])
 def test_inspect_may_keep_a_message_back(fragments: list[bytes]) -> None:
     """The frame that ends it is not passed, nor what follows (B01.FR.12)."""

@@ -243,6 +243,17 @@ async def test_a_station_that_leaves_while_the_csms_thinks(open_house: OpenHouse
         assert house.value("station_handshakes_total", result="failed") == 1
 
 
+async def test_one_that_had_gone_before_it_came(peer: Peer, open_house: OpenHouse) -> None:
+    """Reset while it waited to be accepted: it leaves nothing behind, and the house can be closed."""
+    house = await open_house(peer.url)
+    with socket.create_connection((house.address.host, house.address.port)) as gone:
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+    station = await house.station()  # so the other was accepted
+    assert not house.door._arrivals
+    await station.close()
+    await house.door.stop()
+
+
 async def test_refusing_keeps_what_is_there(peer: Peer, open_house: OpenHouse) -> None:
     """Before it stops the controller takes no more stations; those that are relayed go on."""
     house = await open_house(peer.url)
@@ -310,6 +321,7 @@ async def test_a_csms_that_stops_or_dies(peer: Peer, open_house: OpenHouse) -> N
         (bytes.fromhex("16030100c8010000c40303") + bytes(200) + b"\n", b""),
         (b"\x00\x01\x02\r\n\r\n", b""),
         (b"SSH-2.0-scan\r\n", b""),
+        (handshake("/ocpp/CS-1", "Authorization: Basic eA==", "Authorization: Basic eQ=="), b""),
         (handshake("/ocpp/CS-1") + b"\x81\x02hi", b""),
         (handshake("/ocpp/CS-1") + b"\x88\x80\x00\x00\x00\x00", b""),
     ],
@@ -358,6 +370,17 @@ async def test_a_fault_of_ours_is_logged(
     assert (await turned_away(house)).status == 500
     assert len([record for record in caplog.records if record.exc_info]) == 2
     caplog.clear()
+
+
+async def test_a_fault_of_ours_keeps_no_csms(
+    peer: Peer, open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CSMS has accepted a station that gets 500: its connection ends too."""
+    house = await open_house(peer.url)
+    monkeypatch.setattr(doors, "accepted", None)
+    assert (await turned_away(house)).status == 500
+    csms = await peer.accepted()
+    await asyncio.wait_for(csms.wait_closed(), PATIENCE)
 
 
 async def test_an_address_that_cannot_be_bound(peer: Peer, open_house: OpenHouse) -> None:

@@ -6,11 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from prometheus_client import CollectorRegistry
 from websockets.exceptions import ConnectionClosed
 
 from localctl.relay import legs
-from localctl.relay.legs import Leg
+from localctl.relay.legs import Leg, Manner
+from localctl.relay.pair import End, Pair
+from localctl.relay.roster import Relay
+from localctl.traffic import Traffic
+from localctl.wire.readiness import Readiness
+from localctl.wire.transport import SocketTransport
 from tests.relay.conftest import PATIENCE, House, OpenHouse, Peer, RawStation, csms_peer, handshake, raw_station, until
+from tests.relay.raw import frame
 
 CLOSE_1000 = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
 
@@ -81,7 +88,7 @@ async def test_a_slow_peer_is_not_dropped(peer: Peer, open_house: OpenHouse) -> 
     async with silent_station(house) as (_, leg):
         await peer.accepted()
         leg.transport.write(bytes(8_000_000))
-        await until(lambda: leg._is_full)
+        await until(lambda: leg.is_full)
         leg._stalled(leg.transport.get_write_buffer_size() + 1)
         assert not leg.transport.is_closing()
         leg._stalled(leg.transport.get_write_buffer_size())
@@ -95,7 +102,7 @@ async def test_shutting_waits_for_nobody(peer: Peer, open_house: OpenHouse, monk
     async with silent_station(house) as (_, leg):
         await peer.accepted()
         leg.transport.write(bytes(8_000_000))
-        await until(lambda: leg._is_full)
+        await until(lambda: leg.is_full)
         for _ in range(2):  # twice is once
             leg.close(1001, "")
         await house.gone()
@@ -128,3 +135,56 @@ async def test_a_reset_ends_the_other_side_at_once(peer: Peer, open_house: OpenH
         await asyncio.wait_for(csms.wait_closed(), PATIENCE)
     assert csms.close_code == 1001
     await house.gone()
+
+
+@asynccontextmanager
+async def narrow(early: bytes = b"") -> AsyncIterator[tuple[Leg, Leg, socket.socket, socket.socket]]:
+    """Two legs, station and CSMS, and their peers; to the station little goes at once. ``early``: from the CSMS."""
+    turn, over = Readiness(), asyncio.Event()
+    sockets = *socket.socketpair(), *socket.socketpair()
+    for sock in sockets:
+        sock.setblocking(False)
+    ours, station, csms_s, csms = sockets
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    pair = Pair(Relay("CS-1", "192.0.2.1"), Traffic(CollectorRegistry()), turn, lambda _: over.set())
+    ends = [SocketTransport(sock, asyncio.Protocol(), turn) for sock in (ours, csms_s)]
+    pair.begin(End(ends[0], Manner("station", 60, 2**20), b""), End(ends[1], Manner("csms", 60, 2**20), early))
+    with station, csms:
+        yield pair._station, pair._csms, station, csms
+        pair.abort()
+        await asyncio.wait_for(over.wait(), PATIENCE)
+    turn.close()
+
+
+async def drained(sock: socket.socket, leg: Leg) -> None:
+    """Take what comes, until the leg has nothing more to send."""
+    while leg.transport.get_write_buffer_size():
+        await asyncio.get_running_loop().sock_recv(sock, 2**18)
+    await until(lambda: not leg.is_full)
+
+
+async def test_what_came_with_the_handshake_may_be_too_much() -> None:
+    """A CSMS that has said more by then than its station takes is not read from, until that has caught up."""
+    async with narrow(frame(1, b"x" * 100_000, masked=False)) as (station, csms, sock, _):
+        assert station.is_full
+        assert not csms.transport.is_reading()
+        await drained(sock, station)
+        assert csms.transport.is_reading()
+
+
+async def test_who_is_not_read_from_owes_no_answer() -> None:
+    """A CSMS whose station takes its time may have answered our ping: nobody has looked. Afterwards it counts again."""
+    async with narrow() as (station, csms, sock, _):
+        csms._ping()
+        station.transport.write(bytes(100_000))
+        assert not csms.transport.is_reading()
+        for _ in range(3):
+            csms._ping()
+            station._ping()
+        assert csms.is_open
+        assert station.is_open
+        await drained(sock, station)
+        csms._ping()
+        assert csms.is_open
+        csms._ping()
+        assert not csms.is_open

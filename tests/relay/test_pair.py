@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.utils import accept_key
 
+from localctl.relay.frames import split
 from tests.relay.conftest import (
     PATIENCE,
     House,
@@ -23,6 +24,7 @@ from tests.relay.conftest import (
     raw_station,
     until,
 )
+from tests.relay.raw import frame
 
 MESSAGES = [
     '[2,"1","Heartbeat",{}]',
@@ -254,15 +256,42 @@ async def test_a_talkative_csms_is_closed_in_order(peer: Peer, open_house: OpenH
     await house.gone()
 
 
+def switching(head: bytes) -> bytes:
+    """The answer that accepts that request."""
+    fields = head.decode().split("\r\n")
+    key = next(line.split(": ")[1] for line in fields if line.startswith("Sec-WebSocket-Key"))
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += [f"Sec-WebSocket-Accept: {accept_key(key)}", "Sec-WebSocket-Protocol: ocpp2.0.1", "", ""]
+    return "\r\n".join(lines).encode()
+
+
+async def test_nothing_follows_a_close_frame(open_house: OpenHouse) -> None:
+    """What a station says between the CSMS's close frame and its own goes nowhere, and is not counted (§5.5.1)."""
+    first, heard = frame(1, b'[2,"first","A",{}]'), asyncio.Queue[bytes]()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(switching(await reader.readuntil(b"\r\n\r\n")))
+        await reader.readexactly(len(first))
+        writer.write(b"\x88\x02\x03\xe8")
+        heard.put_nowait(await reader.read())
+
+    async with raw_csms(talk) as url:
+        house = await open_house(url)
+        async with raw_station(house, handshake("/ocpp/CS-1")) as station:
+            await station.head()
+            station.writer.write(first)
+            assert await station.reader.readexactly(4) == b"\x88\x02\x03\xe8"
+            station.writer.write(frame(1, b'[2,"late","A",{}]'))
+            assert [one.opcode for one in split(await asyncio.wait_for(heard.get(), PATIENCE), masked=True)] == [8]
+        await house.gone()
+    assert house.value("relay_bytes_total", direction="to_csms") == len(b'[2,"first","A",{}]')
+
+
 async def test_a_csms_that_speaks_with_its_answer(open_house: OpenHouse) -> None:
     """What comes in one segment with the CSMS's 101 is passed on as well."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        key = next(line.split(": ")[1] for line in head.split("\r\n") if line.startswith("Sec-WebSocket-Key"))
-        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
-        lines += [f"Sec-WebSocket-Accept: {accept_key(key)}", "Sec-WebSocket-Protocol: ocpp2.0.1", "", ""]
-        writer.write("\r\n".join(lines).encode() + b"\x81\x03[2]")
+        writer.write(switching(await reader.readuntil(b"\r\n\r\n")) + b"\x81\x03[2]")
         await reader.read(1)
 
     async with raw_csms(talk) as url:

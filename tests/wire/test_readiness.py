@@ -161,3 +161,28 @@ async def test_a_turn_of_its_own(sockets: Sockets) -> None:
     echo.transport.abort()
     await asyncio.sleep(0)
     turn.close()
+
+
+async def test_one_that_cannot_be_sent_to_keeps_no_other_waiting(sockets: Sockets) -> None:
+    """Nor does its fault pass unseen."""
+    turn, told = Readiness(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    (bad, peer_bad), (good, peer_good) = sockets(), sockets()
+    fault = ZeroDivisionError()
+
+    def send(_: bytes) -> int:
+        raise fault
+
+    wrong, right = Echo(), Echo()
+    SocketTransport(bad, wrong, turn)
+    SocketTransport(good, right, turn)
+    wrong.transport._send = send  # type: ignore[assignment]
+    peer_bad.send(b"x")
+    peer_good.send(b"y")
+    assert await heard(peer_good, 1) == b"y"
+    assert told == [fault]
+    assert not turn.queue
+    for each in (wrong, right):
+        each.transport.abort()
+    await asyncio.sleep(0)
+    turn.close()
