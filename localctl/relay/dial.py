@@ -168,11 +168,15 @@ async def _connect(target: Target, opening: _Opening, turn: Readiness | None) ->
     host, port = target.uri.host, target.uri.port
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     sock = await start_connection(found, happy_eyeballs_delay=_HAPPY_EYEBALLS)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if target.tls:
-        await seal(sock, target.tls, host, opening, turn)
-    else:
-        SocketTransport(sock, opening, turn)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if target.tls is None:
+            SocketTransport(sock, opening, turn)
+            return
+    except OSError:  # it is gone again
+        sock.close()
+        raise
+    await seal(sock, target.tls, host, opening, turn)
 
 
 def _misunderstood(fault: InvalidHandshake) -> Refusal:

@@ -94,7 +94,7 @@ async def seal(
         handshake.end()
         raise
     if failure:
-        raise failure
+        raise failure if isinstance(failure, OSError) else OSError(str(failure))
     try:
         return SealedTransport(sealed, protocol, turn)
     except OSError:
