@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -39,10 +38,3 @@ def test_the_environment_has_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CHOICE, "")
     monkeypatch.setattr(main_loop, "find_spec", lambda _: None)
     assert loop_factory() is asyncio.SelectorEventLoop
-
-
-@pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
-def test_uvloop_itself() -> None:
-    """It makes a loop that runs."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        assert type(runner.get_loop()).__module__ == "uvloop"
