@@ -68,11 +68,15 @@ class Pair:
                 tally[BYTES] += size
                 tally[AT] = turn.at
 
+        if translator is None:
+            return Way(passed, sink.transport, tally, turn, quick=True)
+        translate = translator.translate
+
         def translated(run: bytes, kinds: tuple[int, ...], size: int) -> None:  # noqa: ARG001  of what is compressed
-            for part in translator.translate(run):  # type: ignore[union-attr]
+            for part in translate(run):
                 passed(*part)
 
-        return Way(translated if translator else passed, sink.transport, tally, turn, quick=translator is None)
+        return Way(translated, sink.transport, tally, turn, quick=False)
 
     def end(self, ending: Ending) -> None:
         """Close both legs so. The first ending counts."""

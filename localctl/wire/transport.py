@@ -171,7 +171,11 @@ class SocketTransport(asyncio.Transport):
         """Bytes that wait."""
         return len(self._unsent) + len(self.queued)
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:  # noqa: ARG002
+    def set_write_buffer_limits(
+        self,
+        high: int | None = None,
+        low: int | None = None,  # noqa: ARG002  asyncio has it; ours is always 0
+    ) -> None:
         """The protocol is to pause while more than ``high`` bytes wait; it goes on when none does."""
         self._high = _HIGH if high is None else high
         self._tell()
