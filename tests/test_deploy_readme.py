@@ -17,11 +17,12 @@ from tests.actors.daemon import executable
 from tests.actors.greeter import greeting, listening
 
 TEXT = (Path(__file__).parents[1] / "deploy" / "README.md").read_text(encoding="utf-8")
+[PROFILES] = re.findall(r"^## Security profiles.*?(?=^## )", TEXT, re.DOTALL | re.MULTILINE)
 
 
 def blocks(kind: str) -> list[str]:
-    """The blocks of code of that kind."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    """The blocks of code of that kind, of the security profiles."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PROFILES, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
