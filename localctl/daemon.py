@@ -6,6 +6,7 @@ transfers are refused, transfers get up to 20 seconds, relays and uplink are clo
 
 import asyncio
 import fcntl
+import gc
 import logging
 import random
 import signal
@@ -174,6 +175,8 @@ class Daemon:
         if self._notifier.watchdog_interval:
             tasks.create_task(self._feed_watchdog(rooms, self._notifier.watchdog_interval), name="watchdog")
         publisher.go_on(snapshot.publications)
+        gc.freeze()  # what is there now lives as long as we do, and is never gone through again
+        gc.enable()
         self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
         log.info("localctl %s is ready for stations", VERSION)
 

@@ -44,9 +44,12 @@ Natural = Annotated[int, Field(ge=0, le=2**31 - 1)]  # 2.1: minimum 0
 
 
 class Message(BaseModel):
-    """A payload of the CSMS: strict, nothing unknown in it."""
+    """A payload of the CSMS: strict, nothing unknown in it.
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    What checks it is built when the first one comes (``defer_build``): a start must be quick.
+    """
+
+    model_config = ConfigDict(defer_build=True, strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     customData: "CustomData | None" = None
 
@@ -61,7 +64,7 @@ class Message(BaseModel):
 class CustomData(BaseModel):
     """A vendor's addition, looked at by nobody."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, strict=True, frozen=True, extra="allow")
 
     vendorId: Annotated[str, Field(max_length=255)]
 
@@ -155,7 +158,7 @@ class UpdateFirmwareRequest21(UpdateFirmwareRequest):
 class BootNotificationResponse(BaseModel):
     """B01 to B03: what the CSMS says to our boot; what else it carries is let be."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     status: Registration
     interval: Integer

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Final
 
-PARTS: Final = ("serve", "download", "relay")
+PARTS: Final = ("start", "serve", "download", "relay")
 
 if __name__ == "__main__":
     part, options = sys.argv[1:2], sys.argv[2:]
