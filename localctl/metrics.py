@@ -87,6 +87,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._uplink()
+        self._clock()
         self._relay()
         self._mirror()
         self._serve()
@@ -120,6 +121,8 @@ class Metrics:
         self.csms_queue_oldest = self._gauge(
             "csms_queue_oldest_timestamp_seconds", "When the oldest of them was made, Unix time; 0: none waits."
         )
+
+    def _clock(self) -> None:
         self.clock_offset = self._gauge(
             "clock_offset_seconds",
             "How far this machine's clock is ahead of the CSMS's, negative: behind, by its last answer to"

@@ -8,7 +8,7 @@ import asyncio
 import json
 import shutil
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,11 +25,14 @@ _LOOK_SECONDS: Final = 0.2  # nobody tells of a scrape
 
 
 class Prometheus:
-    """A Prometheus that watches ``target``, ``HOST:PORT``, for as long as its ``async with`` lasts."""
+    """A Prometheus that watches ``target``, ``HOST:PORT``, for as long as its ``async with`` lasts.
 
-    def __init__(self, folder: Path, target: str, **labels: str) -> None:
+    It takes it for as many gateways as ``gateways`` has labels for.
+    """
+
+    def __init__(self, folder: Path, target: str, *gateways: Mapping[str, str]) -> None:
         self._folder = folder
-        self._gateways = [{"targets": [target], "labels": labels}]
+        self._gateways = [{"targets": [target], "labels": dict(labels)} for labels in gateways]
         self._run: Process
         self._url = ""
 

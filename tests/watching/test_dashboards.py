@@ -14,29 +14,12 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.watching.series import DEPLOY, faults
+from tests.watching.boards import BOARDS, expressions, panels
+from tests.watching.series import faults
 
-BOARDS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (DEPLOY / "grafana").glob("*.json")}
 UNITS = {value for value in vars(units).values() if isinstance(value, str)}
 WIDTH = 24  # columns of Grafana's grid
 board = pytest.mark.parametrize("name", sorted(BOARDS))
-
-
-def panels(name: str) -> list[dict[str, Any]]:
-    """Those that show something; rows do not."""
-    return [panel for panel in BOARDS[name]["panels"] if panel["type"] != "row"]
-
-
-def expressions(name: str) -> Iterator[str]:
-    """Every query, its variables filled in."""
-    filled = {"$__rate_interval": "8m", "$__range": "1d", "$site": ".*", "$instance": "LC-0001"}
-    for panel in panels(name):
-        for target in panel["targets"]:
-            expression = target["expr"]
-            for variable, value in filled.items():
-                expression = expression.replace(variable, value)
-            assert "$" not in expression, f"{panel['title']}: {expression}"
-            yield expression
 
 
 def lost(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
