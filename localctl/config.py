@@ -1,8 +1,7 @@
 """The configuration: TOML in, frozen sections out, or every fault at once.
 
-A key that this version does not obey yet is refused by name rather than ignored. A fault reads
-``FILE: section.key: what is wrong; allowed: what is allowed`` (``interface.md``, Commands). A secret is a ``SecretStr``
-from the moment it is read, and no fault repeats its value.
+A fault reads ``FILE: section.key: what is wrong; allowed: what is allowed`` (``interface.md``, Commands). A secret is a
+``SecretStr`` from the moment it is read, and no fault repeats its value.
 """
 
 import os
@@ -32,7 +31,6 @@ from localctl.station_sections import Stations, StationsWs, StationsWss
 
 __all__ = [
     "DEFAULT_PATH",
-    "NOT_OBEYED",
     "Admin",
     "Config",
     "Controller",
@@ -54,11 +52,6 @@ __all__ = [
 
 DEFAULT_PATH: Final = "/etc/localctl/config.toml"
 _CREDENTIAL: Final = "credential:"
-
-# Keys that exist and are not obeyed yet, with the value that asks for nothing: refused by name, never ignored.
-NOT_OBEYED: Final[Mapping[str, object]] = {
-    "admin.per_station_metrics": False,
-}
 
 
 def load(path: Path, environ: Mapping[str, str] | None = os.environ) -> Config:
@@ -85,32 +78,11 @@ def load(path: Path, environ: Mapping[str, str] | None = os.environ) -> Config:
 
 def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str] | None) -> Config:
     """Check a parsed TOML document; ``name`` stands for it in faults, ``environ`` is as in ``load``."""
-    refused = [key for key, default in NOT_OBEYED.items() if _at(tree, key) not in (None, default)]
-    faults = [f"{name}: {key}: is not supported by this version yet; leave it out" for key in refused]
     try:
-        config = Config.model_validate(_listed(_without(tree, refused)))
+        config = Config.model_validate(_listed(tree))
     except ValidationError as fault:
-        faults[:0] = [f"{name}: {line}" for line in sentences(fault, Config, tree)]
-        raise ConfigurationError(tuple(faults)) from None
-    if faults:
-        raise ConfigurationError(tuple(faults))
+        raise ConfigurationError(tuple(f"{name}: {line}" for line in sentences(fault, Config, tree))) from None
     return config if environ is None else _with_password(config, name, environ)
-
-
-def _at(tree: object, key: str) -> object:
-    """What stands under the dotted ``key``; None where nothing does."""
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree
-
-
-def _without(tree: Mapping[str, Any], keys: list[str], prefix: str = "") -> dict[str, Any]:
-    """The tree less the dotted ``keys``."""
-    return {
-        name: _without(value, keys, f"{prefix}{name}.") if isinstance(value, Mapping) else value
-        for name, value in tree.items()
-        if f"{prefix}{name}" not in keys
-    }
 
 
 def _listed(value: Any) -> Any:

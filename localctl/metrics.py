@@ -1,10 +1,12 @@
 """Every series that localctl exports: name, help, labels (``interface.md``, Metrics).
 
 One object on a registry handed in. Every label value of a closed set exists from the start with 0, so that a rate or
-an alert on it works before it first happens. No label carries a station, a URL or a file.
+an alert on it works before it first happens. No label carries a station, a URL or a file; where the site wants it,
+``attendance`` has a series a station.
 """
 
 import logging
+import math
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
@@ -14,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from localctl.attendance import Attendance
 from localctl.traffic import Traffic
 
 PROTOCOLS: Final = ("http", "https", "ftp")
@@ -84,6 +87,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._uplink()
+        self._clock()
         self._relay()
         self._mirror()
         self._serve()
@@ -118,6 +122,14 @@ class Metrics:
             "csms_queue_oldest_timestamp_seconds", "When the oldest of them was made, Unix time; 0: none waits."
         )
 
+    def _clock(self) -> None:
+        self.clock_offset = self._gauge(
+            "clock_offset_seconds",
+            "How far this machine's clock is ahead of the CSMS's, negative: behind, by its last answer to"
+            " BootNotification or Heartbeat; NaN before the first.",
+        )
+        self.clock_offset.set(math.nan)
+
     def _relay(self) -> None:
         self.stations_connected = self._gauge("stations_connected", "Stations relayed now.")
         self.station_handshakes = self._counter(
@@ -127,6 +139,7 @@ class Metrics:
             "station_disconnects", "Relays that ended, by what ended them.", reason=DISCONNECTS
         )
         self.traffic = Traffic(self.registry)
+        self.attendance = Attendance(self.registry)
         self.auth_failures = self._counter(
             "auth_failures", "Stations that failed to prove who they are: TLS, certificate or password.",
             listener=AUTHENTICATED,

@@ -26,7 +26,7 @@ lftp:lftp                       an FTP client that uses all that a server offers
 openssl:openssl                 certificates
 ip:iproute2                     a machine of one interface, or none, to find the LAN address of
 strace:strace                   kills and disk errors at chosen system calls
-promtool:prometheus:prometheus  reads our metrics as Prometheus does
+promtool:prometheus:prometheus  reads our metrics and proves our rules; prometheus, which watches us, comes with it
 mkfs.ext4:e2fsprogs             a file system that Linux shuts for writing after an error
 faketime:faketime               a clock at 1970, and one that jumps by years
 cc:gcc                          the load of the relay's benchmark, which is in C

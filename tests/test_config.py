@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from localctl.config import NOT_OBEYED, Config, load, parse, read_secret
+from localctl.config import Config, load, read_secret
 from localctl.errors import ConfigurationError
 from localctl.sections import PublishFtp, PublishHttps
 from localctl.station_sections import StationsWss
@@ -89,31 +89,6 @@ def test_example_names_every_key() -> None:
     uncommented = re.sub(r"^# (?=\[[a-z.]+\]$|[a-z_]+ = )", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     tree = tomllib.loads(uncommented)
     assert sorted(leaves(tree)) == sorted(keys(Config))
-    for key, value in NOT_OBEYED.items():
-        if value is not None:
-            assert at(tree, key) == value
-
-
-def test_example_says_what_is_not_supported() -> None:
-    """Each key that is refused as not supported stands in config.example.toml only as a comment that says so."""
-    live = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
-    assert not [key for key in NOT_OBEYED if at(live, key) is not None]
-    blocks = re.split(r"\n(?=# )|\n\n", EXAMPLE.read_text(encoding="utf-8").lower())
-    assert sum("not supported by this version yet" in block for block in blocks) == len(NOT_OBEYED)
-
-
-@pytest.mark.parametrize("key", NOT_OBEYED)
-def test_unsupported_key_is_refused_by_name(key: str) -> None:
-    """A key that this version does not obey is refused, and its section's other faults are not held against it."""
-    tree = tomllib.loads(SMALLEST)
-    section = tree
-    *path, last = key.split(".")
-    for part in path:
-        section = section.setdefault(part, {})
-    section[last] = {"nonsense": 1} if NOT_OBEYED[key] is None else "nonsense"
-    with pytest.raises(ConfigurationError) as caught:
-        parse(tree, "c.toml", {})
-    assert caught.value.faults == (f"c.toml: {key}: is not supported by this version yet; leave it out",)
 
 
 def test_password_is_never_printed(tmp_path: Path) -> None:
@@ -221,10 +196,3 @@ def leaves(tree: dict[str, object]) -> Iterator[str]:
     """Each dotted key of a TOML document that is no section."""
     for name, value in tree.items():
         yield from (f"{name}.{key}" for key in leaves(value)) if isinstance(value, dict) and value else (name,)
-
-
-def at(tree: object, key: str) -> object:
-    """What stands under the dotted ``key``, None where nothing does."""
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
-    return tree

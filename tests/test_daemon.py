@@ -17,6 +17,7 @@ from localctl.metrics import Metrics
 from localctl.store.database import Database
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon, defaults
+from tests.actors.station import Station
 from tests.test_cli import localctl
 
 
@@ -81,3 +82,16 @@ async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
     config = parse(defaults(tmp_path, "ws://127.0.0.1:9"), "test", {})
     with patch.object(module, "open_or_rebuild", opened), pytest.raises(DatabaseDamaged, match="started again"):
         await module.Daemon(config, Metrics(CollectorRegistry(), "0")).run()
+
+
+async def test_a_series_a_station_where_it_is_asked_for(tmp_path: Path) -> None:
+    """[admin] per_station_metrics: named in /metrics, 0 once it has gone; without it no station is."""
+    async with Csms() as csms, Daemon(tmp_path, csms.url, {"admin": {"per_station_metrics": True}}) as daemon:
+        await daemon.ready()
+        async with Station(daemon.stations_url, "CS-1", "1.6") as station:
+            await station.boot()
+            await daemon.counted(1, "localctl_station_connected", station="CS-1")
+        await daemon.counted(0, "localctl_station_connected", station="CS-1")
+        daemon.configure({"admin": {"per_station_metrics": None}})
+        await daemon.restart()
+        assert "localctl_station_connected" not in (await daemon.get("/metrics"))[1]

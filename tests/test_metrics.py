@@ -1,6 +1,7 @@
 """The metrics, as Prometheus reads them."""
 
 import logging
+import math
 import subprocess
 
 import pytest
@@ -10,9 +11,10 @@ from localctl.metrics import LEVELS, Metrics
 
 DIRECTIONS = {"to_csms", "to_station"}
 PROTOCOLS = {"http", "https", "ftp"}
+CLOCK = "localctl_clock_offset_seconds"
 Labels = dict[str, set[str]]
 
-# The table of interface.md, without what later versions bring (reloads, the CSMS's clock, a series a station).
+# The table of interface.md, without what later versions bring (reloads). A series a station: ``test_attendance``.
 PROMISED: dict[str, tuple[str, Labels]] = {
     "csms_connected": ("gauge", {}),
     "csms_last_seen_timestamp_seconds": ("gauge", {}),
@@ -23,6 +25,7 @@ PROMISED: dict[str, tuple[str, Labels]] = {
     ),
     "csms_queue_messages": ("gauge", {}),
     "csms_queue_oldest_timestamp_seconds": ("gauge", {}),
+    "clock_offset_seconds": ("gauge", {}),
     "stations_connected": ("gauge", {}),
     "relay_messages": (
         "counter",
@@ -135,12 +138,17 @@ def test_everything_starts_at_zero(metrics: Metrics) -> None:
     samples = [
         sample
         for family in metrics.registry.collect()
-        if family.name.startswith("localctl_") and family.type != "info"
+        if family.name.startswith("localctl_") and family.type != "info" and family.name != CLOCK
         for sample in family.samples
         if not sample.name.endswith("_created")
     ]
     assert samples
     assert {sample.value for sample in samples} == {0.0}
+
+
+def test_a_clock_that_nobody_has_compared_is_neither_right_nor_wrong(metrics: Metrics) -> None:
+    """NaN: no comparison with it holds, so no alert does."""
+    assert math.isnan(metrics.registry.get_sample_value(CLOCK) or 0)
 
 
 def test_build_tells_both_versions(metrics: Metrics) -> None:

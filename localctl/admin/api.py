@@ -63,7 +63,9 @@ class AdminServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         self._views.refresh()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._views.registry), headers={"Content-Type": content_type})
+        response = web.Response(body=encode(self._views.registry), headers={"Content-Type": content_type})
+        response.enable_compression()  # for whom takes it: a seventh of the bytes, every minute, over LTE
+        return response
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response(self._views.status())

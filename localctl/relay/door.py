@@ -223,7 +223,7 @@ class Door:
         replaced = self._roster.join(relay, policy.ocpp_version(csms.subprotocol), self._now())
         if replaced is not None and replaced in self._pairs:
             self._pairs[replaced].end(policy.REPLACED)
-        self._metrics.stations_connected.set(len(self._roster))
+        self._attend(relay)
         _LOG.info("station %r at %s is relayed, OCPP %s", relay.identity, relay.peer, relay.ocpp_version or "unknown")
         return True
 
@@ -232,7 +232,7 @@ class Door:
         relay, ending = pair.relay, pair.ending or policy.FAILED
         del self._pairs[relay]
         self._roster.leave(relay)
-        self._metrics.stations_connected.set(len(self._roster))
+        self._attend(relay)
         self._metrics.station_disconnects.labels(ending.cause).inc()
         _LOG.info("station %r is no longer relayed: %s, code %s", relay.identity, ending.cause, ending.code)
         self._empty.set()
@@ -258,6 +258,11 @@ class Door:
         if self._csms_silent and not silent:
             _LOG.info("the CSMS answers stations again")
         self._csms_silent = silent
+
+    def _attend(self, relay: Relay) -> None:
+        """A station has come or gone."""
+        self._metrics.stations_connected.set(len(self._roster))
+        self._metrics.attendance.note(relay.identity, present=relay.identity in self._roster)
 
     def _count(self, result: str) -> None:
         self._metrics.station_handshakes.labels(result).inc()

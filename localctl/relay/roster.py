@@ -85,5 +85,9 @@ class Roster:
         """The stations that are relayed now, in the order in which their identities first joined."""
         return tuple(relay.seen() for relay in self._relays.values())
 
+    def __contains__(self, identity: str) -> bool:
+        """Whether a station of that identity is relayed now."""
+        return identity in self._relays
+
     def __len__(self) -> int:
         return len(self._relays)

@@ -19,6 +19,7 @@ from localctl.metrics import Metrics
 from localctl.ocpp import frames, messages
 from localctl.store.records import Notification
 from localctl.uplink.dial import Answer, Link
+from localctl.uplink.offset import ahead
 from localctl.uplink.outbox import Outbox
 from localctl.uplink.session import Session, Turn
 
@@ -162,6 +163,14 @@ class Sender:
 
     async def _call(self, link: Link, action: str, payload: frames.Payload) -> frames.Payload:
         """Send a CALL and wait for its result. Raises CallFailed."""
+        began = self._clock.monotonic()
+        said = await self._exchange(link, action, payload)
+        offset = ahead(said.get("currentTime"), self._clock.now(), self._clock.monotonic() - began)
+        if offset is not None:
+            self._means.metrics.clock_offset.set(offset)
+        return said
+
+    async def _exchange(self, link: Link, action: str, payload: frames.Payload) -> frames.Payload:
         call = frames.Call(self._clock.new_id(), action, payload)
         waiting: Answer = asyncio.get_running_loop().create_future()
         link.ledger.open(call.id, waiting)

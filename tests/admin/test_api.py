@@ -76,6 +76,17 @@ async def test_metrics(url: str, shown: Shown) -> None:
     assert shown.refreshed == 1
 
 
+async def test_metrics_are_small_on_the_link(url: str) -> None:
+    """Compressed for whom takes that, as Prometheus does: a gateway behind LTE is scraped every minute."""
+    sizes = {}
+    for accepted in ("gzip", "identity"):
+        async with aiohttp.request("GET", f"{url}/metrics", headers={"Accept-Encoding": accepted}) as answer:
+            assert answer.headers.get("Content-Encoding", "identity") == accepted
+            assert "localctl_build_info" in await answer.text()
+            sizes[accepted] = int(answer.headers["Content-Length"])
+    assert sizes["gzip"] * 5 < sizes["identity"]
+
+
 async def test_read_only(url: str) -> None:
     """Nothing can be changed here: other methods are 405, other paths 404."""
     async with aiohttp.request("POST", f"{url}/api/status") as answer:

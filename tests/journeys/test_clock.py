@@ -63,6 +63,23 @@ async def test_row_9_heartbeats_and_timeouts_keep_their_pace(tmp_path: Path) -> 
         assert len(csms.received(LC, "Heartbeat")) <= _now() - began + 1
 
 
+async def test_row_9_how_wrong_the_clock_is_can_be_seen(tmp_path: Path) -> None:
+    """Row 9: the metrics tell by how much it is behind the CSMS's, and that it is right once it is."""
+    clock, csms = WallClock(tmp_path, year(1970)), Csms()
+    csms.boot_interval = 1
+
+    async def offset() -> float:
+        return await site.daemon.metric("localctl_clock_offset_seconds")
+
+    async with site_at(clock, csms, tmp_path) as site:
+        await site.daemon.ready()
+        assert await offset() < -(year(2020) - year(1970)).total_seconds()
+        clock.set_right()
+        while not abs(await offset()) < 60:
+            beats = len(csms.received(LC, "Heartbeat"))
+            await csms.until(lambda: len(csms.received(LC, "Heartbeat")) > beats, "a heartbeat", 10)  # noqa: B023
+
+
 async def test_row_9_a_publication_keeps_its_pace(tmp_path: Path) -> None:
     """Row 9: the pause between two tries neither ends early nor lasts for years; each status is sent, and the file is
     published and served.

@@ -113,3 +113,18 @@ async def test_nothing_is_left_behind(peer: Peer, open_house: OpenHouse) -> None
     await until(lambda: not house.door._arrivals and not house.door._pairs)
     await until(lambda: len(asyncio.all_tasks()) <= tasks and descriptors() <= before)
     assert not house.door._roster._expected
+
+
+async def test_each_station_has_its_series_where_that_is_asked_for(peer: Peer, open_house: OpenHouse) -> None:
+    """1 from the CSMS's acceptance on, also while a namesake takes its place; 0 once it has gone."""
+    house = await open_house(peer.url)
+    house.metrics.attendance.keep(2)
+    old = await house.station()
+    await until(lambda: house.value("station_connected", station="CS-1") == 1)
+    new = await house.station()
+    await until(lambda: house.value("station_disconnects_total", reason="replaced") == 1)
+    assert house.value("station_connected", station="CS-1") == 1
+    await new.close()
+    await house.gone()
+    assert house.value("station_connected", station="CS-1") == 0
+    await old.close()

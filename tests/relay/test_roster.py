@@ -76,3 +76,15 @@ def test_leaving_twice_is_leaving_once() -> None:
     relayed(roster, "CS-1")
     roster.leave(first)
     assert len(roster) == 1
+
+
+def test_who_is_relayed_is_known_by_name() -> None:
+    """Only from the CSMS's acceptance until it leaves."""
+    roster = Roster(2)
+    waiting = Relay("CS-1", "")
+    assert roster.expect(waiting)
+    assert "CS-1" not in roster
+    roster.join(waiting, "2.0.1", 1.0)
+    assert "CS-1" in roster
+    roster.leave(waiting)
+    assert "CS-1" not in roster

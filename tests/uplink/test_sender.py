@@ -347,3 +347,18 @@ async def test_a_triggered_message_survives_the_connection() -> None:
         await until(lambda: len(taken) == 2)
         await trigger(csms, "Heartbeat")
         assert len(taken) == 2
+
+
+async def test_the_clock_is_compared_with_the_csms_s() -> None:
+    """B01, G02: each answer that tells the time does it, to a boot or a heartbeat; what is no time changes nothing."""
+    heartbeat = Script({"currentTime": "2001-09-09T01:47:40Z"}, {"currentTime": "soon"}, {"currentTime": 1}, None)
+    async with Csms() as csms:
+        csms.hooks[BOOT] = Script({**boot("Accepted", 300), "currentTime": "2001-09-09T01:46:30Z"})
+        csms.hooks["Heartbeat"] = heartbeat
+        async with controller(csms.url) as made:  # its clock says 10**9, which is 01:46:40
+            await until(lambda: made.count("clock_offset_seconds") == pytest.approx(10, abs=5))
+            for _ in range(3):
+                await trigger(csms, "Heartbeat")
+                await until(lambda: made.count("clock_offset_seconds") == pytest.approx(-60, abs=5))
+            await trigger(csms, "Heartbeat")
+            await until(lambda: made.count("clock_offset_seconds") < -1e8)
