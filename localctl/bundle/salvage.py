@@ -18,9 +18,12 @@ def salvaged(text: str) -> Config:
         tree = tomllib.loads(text)
     except (ValueError, RecursionError):
         tree = {}
-    config: dict[str, dict[str, Any]] = {name: dict(keys) for name, keys in _NEEDED.items()}
+    config: dict[str, Any] = {name: dict(keys) for name, keys in _NEEDED.items()}
     for section, keys in _TELLING.items():
         found = tree.get(section)
+        if not keys and _parsed(whole := {**config, section: found}) is not None:
+            config = whole
+            continue
         for key, value in found.items() if isinstance(found, Mapping) else ():
             grown = {**config, section: {**config.get(section, {}), key: value}}
             if (not keys or key in keys) and _parsed(grown) is not None:

@@ -94,7 +94,7 @@ def _write(path: Path, written: str, password_file: Path, answers: Answers, wish
     if not wishes.yes:
         if wishes.person:
             copied = "; a copy of the file that is there is kept" if replaced else ""
-            click.confirm(f"Write {path}{copied}", default=True, abort=True)
+            click.confirm(f"Write {path}{copied}?", default=True, abort=True)
         elif replaced:
             raise WrongAnswer(f"--yes is missing: {path} is there already (a copy of it is kept)")
     if password:

@@ -38,7 +38,7 @@ class Terminal:
     def _answer(self, question: Question, answers: Answers) -> Answer:
         default = proposed(question, answers, self._place)
         if question.kind == "yes":
-            return click.confirm(question.asks, default=bool(default))
+            return click.confirm(f"{question.asks}?", default=bool(default))
         if question.kind == "secret":
             return _secret(question.asks, present=default is not None)
         shown = default if default not in {None, ""} else None
@@ -71,4 +71,4 @@ def _is_usable(path: str) -> bool:
             return True
     except OSError as fault:
         click.secho(f"{path} cannot be read: {fault.strerror}", fg="red")
-    return click.confirm("Name it all the same", default=False)
+    return click.confirm("Name it all the same?", default=False)

@@ -17,8 +17,9 @@ DEFAULT_PORTS: Final = {"ws": "80", "wss": "443"}
 def summary(before: Mapping[str, Any], tree: Mapping[str, Any], made: Outcome) -> Iterator[str]:
     """What ``tree`` says of each key that was asked about, as TOML has it, and which sections of ``before`` go."""
     told = ""
-    for key in sorted(made.values, key=lambda key: (key.split(".")[0] not in {"controller", "csms"}, key)):
-        section, _, name = key.rpartition(".")
+    split = (key.rpartition(".") for key in made.values)
+    for section, _, name in sorted(split, key=lambda parts: (parts[0] not in {"controller", "csms"}, parts)):
+        key = f"{section}.{name}"
         value = at(tree, key)
         if not value:
             continue

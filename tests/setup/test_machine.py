@@ -2,19 +2,22 @@
 
 import os
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from localctl.errors import ConfigurationError, SetupRefused
-from localctl.setup.machine import Found, example, existing, place, service, writable
+from localctl.setup.machine import EXAMPLE, Found, example, existing, place, service, writable
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_example_is_the_documented_one() -> None:
-    """There is one source, whether localctl is installed or worked on."""
-    assert example() == (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    """There is one source, whether localctl is installed, with the example beside its code, or worked on."""
+    assert example() == (ROOT / EXAMPLE).read_text(encoding="utf-8")
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["force-include"] == {EXAMPLE: f"localctl/{EXAMPLE}"}
 
 
 def test_what_is_there_is_read(tmp_path: Path) -> None:

@@ -18,10 +18,21 @@ def steps(
 def test_the_summary_is_what_the_file_says() -> None:
     """Key by key in their sections, first who we are and where the CSMS is; sections that go."""
     before: dict[str, object] = {"publish": {"ftp": {}}}
-    tree = {"publish": {"host": "10.0.0.1"}, "csms": {"url": "ws://x", "ca_file": ""}, "controller": {"identity": "LC"}}
-    values = {"publish.host": "10.0.0.1", "csms.url": "ws://x", "csms.ca_file": "", "controller.identity": "LC"}
+    tree = {
+        "publish": {"host": "10.0.0.1", "http": {"listen": "x"}},
+        "csms": {"url": "ws://x", "ca_file": ""},
+        "controller": {"identity": "LC"},
+    }
+    values = {
+        "publish.http.listen": "x",
+        "publish.host": "10.0.0.1",
+        "csms.url": "ws://x",
+        "csms.ca_file": "",
+        "controller.identity": "LC",
+    }
     assert list(summary(before, tree, Outcome(values, ("publish.ftp", "stations.wss")))) == [
         "[controller]", 'identity = "LC"', "[csms]", 'url = "ws://x"', "[publish]", 'host = "10.0.0.1"',
+        "[publish.http]", 'listen = "x"',
         "without [publish.ftp]",
     ]  # fmt: skip
 
