@@ -16,15 +16,16 @@ from localctl.logs import redact
 
 REMOVED: Final = "(removed)"
 _LEAST: Final = 4  # characters: less stands in every text
-_SECRET: Final = r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credential)[\w-]*"  # noqa: S105  names of keys
+_WORD: Final = r"(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key)[\w-]{0,64}"
+_SECRET: Final = rf"[\w.-]*{_WORD}"
 _NAME: Final = re.compile(_SECRET, re.IGNORECASE)
 _LINE: Final = re.compile(rf"^[ \t]*#?[ \t]*[\"']?({_SECRET})[\"']?[ \t]*=[ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
 _SAID: Final = re.compile(
-    rf"(?P<name>\b{_SECRET})(?P<sign>[\"']?\s*[:=]\s*)(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&]+)", re.IGNORECASE
+    rf"(?P<name>{_WORD})(?P<sign>[\"']?\s*[:=]\s*)(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&]+)", re.IGNORECASE
 )
-_USER: Final = re.compile(r"(?<=://)[^\s\"'<>]*@")
+_USER: Final = re.compile(r"(?<=://)[^\s\"'<>]{0,512}@")  # bounded: a line that is all slashes must not take an hour
 _PASSWORD: Final = re.compile(r"://([^\s:/@\"']*):([^\s\"'<>]*)@")
-_QUERY: Final = re.compile(r"(\w://[^\s\"'<>?#]*)[?#][^\s\"'<>]*")
+_QUERY: Final = re.compile(r"(\w://[^\s\"'<>?#]{0,2048})[?#][^\s\"'<>]*")
 _KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)", re.DOTALL)
 
 

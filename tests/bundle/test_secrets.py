@@ -59,6 +59,7 @@ def test_what_looks_like_a_credential_goes(text: str) -> None:
     "text",
     [
         "csms.basic_auth_password_file: /etc/localctl/csms-password can be read by everyone",
+        'basic_auth_password_file = "credential:csms-password"',
         "csms.url: the password crosses the network unencrypted",
         "http://10.0.0.1:8080/firmware/0cf1e0c81b978de7834ff324363045d7/fw.bin is fetched by 10.0.0.7:4711",
         'localctl_auth_failures_total{listener="publish.http"} 0.0',

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pexpect
 import pytest
 import trustme
 
+from localctl.commands.setup import command
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon, executable
 from tests.actors.news import TIMEOUT
@@ -231,6 +233,14 @@ def test_colour_is_for_terminals_that_want_it(tmp_path: Path, environ: dict[str,
         "--config", str(tmp_path / "c.toml"), "--csms-url=ws://x", "--identity=LC", "--profile=0", "--offline"
     )
     assert "\x1b[" not in out
+
+
+def test_the_document_names_every_flag() -> None:
+    """deploy/README.md has all of them, and no other."""
+    text = (Path(__file__).parents[2] / "deploy" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Setting it up")[2].partition("## The first station")[0]
+    flags = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    assert set(re.findall(r"--[a-z][a-z-]+", section)) - {"--help"} == flags
 
 
 def test_half_a_terminal_is_none(tmp_path: Path) -> None:
