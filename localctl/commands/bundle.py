@@ -33,21 +33,17 @@ def command(path: Path, file: str) -> None:
         raise click.UsageError(f"{target} is there already: name another file")
     parts = tuple(gathered(origin))
     content = packed(parts, name, moment)
-    if file == "-":
+    _write(target if file != "-" else None, content)
+    said = f"{'stdout' if file == '-' else target}: {len(content)} bytes. No password is in it."
+    click.echo("\n".join((*contents(parts), "", said)), err=file == "-")
+
+
+def _write(target: Path | None, content: bytes) -> None:
+    """A file for its owner alone; None: stdout."""
+    if target is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-    else:
-        _write(target, content)
-    for line in (
-        *contents(parts),
-        "",
-        f"{'stdout' if file == '-' else target}: {len(content)} bytes. No password is in it.",
-    ):
-        click.echo(line, err=file == "-")
-
-
-def _write(target: Path, content: bytes) -> None:
-    """A file for its owner alone."""
+        return
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as archive:  # noqa: PTH123  of a descriptor

@@ -88,7 +88,9 @@ def _answers(given: dict[str, Any]) -> dict[str, Answer]:
 
 
 def _password(source: str) -> str:
-    """The first line of a file, or of stdin."""
+    """What a file holds, or a line of stdin, where a terminal does not show it."""
+    if source == "-" and sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, err=True))
     try:
         content = sys.stdin.buffer.readline() if source == "-" else Path(source).read_bytes()
         password = content.decode().rstrip("\r\n")

@@ -14,7 +14,7 @@ from localctl.errors import ConfigurationError, SetupRefused
 from localctl.setup import machine, writing
 from localctl.setup.document import Unwritable, rewritten
 from localctl.setup.interview import WrongAnswer, interview, taken
-from localctl.setup.outcome import applied, doubts, faults, outcome
+from localctl.setup.outcome import Outcome, applied, beyond, doubts, faults, outcome
 from localctl.setup.place import Answers, Place
 from localctl.setup.terminal import Terminal
 from localctl.setup.words import next_steps, station_urls, summary
@@ -40,18 +40,15 @@ def set_up(path: Path, given: Answers, wishes: Wishes) -> int:
     machine.writable(path)
     found = _found(path, wishes)
     text = machine.example() if found.text is None or wishes.anew else found.text
+    before = tomllib.loads(text)
+    _refuse(path, beyond(before))
     place = machine.place(machine.Found(None, {}) if wishes.anew else found)
     answers = _asked(given, place, wishes)
     password_file = path.absolute().with_name(PASSWORD_FILE)
     made = outcome(answers, place, str(password_file))
-    before = tomllib.loads(text)
     wanted = applied(before, made)
-    if wrong := faults(wanted):
-        raise ConfigurationError(tuple(f"{path}: {line}" for line in wrong))
-    try:
-        written = rewritten(text, made)
-    except Unwritable:
-        raise SetupRefused(_by_hand(path)) from None
+    _refuse(path, faults(wanted))
+    written = _rewritten(path, text, made)
     for line in (*summary(before, wanted, made), *doubts(answers)):
         click.echo(f"  {line}")
     _write(path, written, password_file, answers, wishes)
@@ -81,6 +78,22 @@ def _asked(given: Answers, place: Place, wishes: Wishes) -> Answers:
     answers = interview(given, place, Terminal(place).ask)
     click.echo()
     return answers
+
+
+def _refuse(path: Path, wrong: tuple[str, ...]) -> None:
+    """Nothing is asked, or written, that would end in a configuration that the daemon refuses."""
+    if wrong:
+        raise ConfigurationError(tuple(f"{path}: {line}" for line in wrong))
+
+
+def _rewritten(path: Path, text: str, made: Outcome) -> str:
+    try:
+        return rewritten(text, made)
+    except Unwritable:
+        raise SetupRefused(
+            f"{path} is written in a way that setup cannot change without harm: change it by hand, "
+            "or begin anew from the packaged example by --anew (a copy of it is kept)"
+        ) from None
 
 
 def _write(path: Path, written: str, password_file: Path, answers: Answers, wishes: Wishes) -> None:
@@ -118,10 +131,3 @@ def _say_next(path: Path, tree: Mapping[str, Any], place: Place, status: int) ->
     address = str(tree.get("publish", {}).get("host") or next(iter(place.addresses), "GATEWAY"))
     for url in station_urls(tree, address):
         click.echo(f"Stations are given: {url}  (IDENTITY: each station's own)")
-
-
-def _by_hand(path: Path) -> str:
-    return (
-        f"{path} is written in a way that setup cannot change without harm: change it by hand, "
-        "or begin anew from the packaged example by --anew (a copy of it is kept)"
-    )

@@ -10,10 +10,13 @@ from typing import Any, Final
 from localctl.config import parse
 from localctl.errors import ConfigurationError
 from localctl.setup.place import Answers, Place, at
-from localctl.setup.questions import PROFILES, Question
+from localctl.setup.questions import PROFILES, QUESTIONS, Question
 
 _ANY: Final = "0.0.0.0"  # noqa: S104  written into a file: the LAN is where stations are
 _SCHEMES: Final = {"1": "ws", "2": "wss", "3": "wss"}  # profile 0 goes with either
+_MENDED: Final = frozenset(  # beside the questions' own keys
+    {"controller", "csms", "csms.basic_auth_password", "csms.basic_auth_password_file", "stations.wss", "publish.https"}
+)
 _LEAST: Final = 16  # characters of a password
 
 
@@ -68,6 +71,12 @@ def faults(tree: Mapping[str, Any]) -> tuple[str, ...]:
     except ConfigurationError as fault:
         return tuple(line.removeprefix(": ") for line in fault.faults)
     return ()
+
+
+def beyond(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """The faults of a configuration that no answer mends."""
+    asked = {key for question in QUESTIONS for key in question.keys} | _MENDED
+    return tuple(line for line in faults(tree) if line.partition(": ")[0] not in asked)
 
 
 def doubts(answers: Answers) -> Iterator[str]:

@@ -97,10 +97,9 @@ def default_port(section: str, low: str, high: str, answers: Answers, place: Pla
 
 
 def default_low_ports(_answers: Answers, place: Place) -> bool:
-    """Whether HTTP and FTP are on their own ports: as they are, else where systemd can hand these over."""
-    if not place.is_set_up:
-        return place.low_ports
-    return place.port("publish.http") == "80" or place.port("publish.ftp") == "21"
+    """Whether HTTP and FTP are on their own ports: as they are; on a new site also where systemd hands these over."""
+    are_low = place.port("publish.http") == "80" or place.port("publish.ftp") == "21"
+    return are_low or (place.low_ports and not place.is_set_up)
 
 
 def default_plain(_answers: Answers, place: Place) -> bool:

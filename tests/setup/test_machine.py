@@ -57,6 +57,21 @@ def test_the_place_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place(Found(None, {})).hostname == ""
 
 
+@pytest.mark.parametrize(("status", "active"), [(0, True), (3, False)])
+def test_systemd_says_whether_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, *, active: bool
+) -> None:
+    """Asked of the service alone, and only where systemd runs the machine; where it is not there, nothing is active."""
+    (tmp_path / "systemctl").write_text(
+        f'#!/bin/sh\n[ "$*" = "is-active --quiet localctl.service" ] && exit {status}\n'
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert service(tmp_path).active == active
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not service(tmp_path).active
+
+
 def test_a_machine_without_systemd_runs_nothing_of_it(tmp_path: Path) -> None:
     """In a container nothing is active, whatever is installed."""
     found = service(tmp_path / "nowhere")

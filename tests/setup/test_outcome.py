@@ -3,7 +3,7 @@
 import pytest
 
 from localctl.setup.interview import interview, taken
-from localctl.setup.outcome import applied, complaint, doubts, faults, outcome
+from localctl.setup.outcome import applied, beyond, complaint, doubts, faults, outcome
 from localctl.setup.place import Answers, Place
 from localctl.setup.questions import QUESTIONS
 
@@ -147,6 +147,18 @@ def test_faults_are_the_configuration_s() -> None:
     """A line a fault, each beginning with its key; none where nothing is wrong."""
     assert faults({"csms": {"url": "x"}})[0].startswith("controller: is missing")
     assert faults({"controller": {"identity": "LC"}, "csms": {"url": "ws://x"}}) == ()
+
+
+def test_what_no_answer_mends_is_told_apart() -> None:
+    """A key of a section that nobody is asked about; what the questions are about is theirs."""
+    tree = {
+        "csms": {"url": 7, "cert_file": "/c"},
+        "stations": {"wss": {}},
+        "firmware": {"retires": 3},
+        "log": {"level": 1},
+    }
+    assert [line.partition(":")[0] for line in beyond(tree)] == ["firmware.retires", "log.level"]
+    assert beyond({}) == ()
 
 
 def test_what_is_weak_is_told() -> None:

@@ -63,6 +63,8 @@ def test_low_ports_as_they_are_else_where_systemd_hands_them_over() -> None:
     assert default_low_ports({}, NOWHERE)
     assert not default_low_ports({}, there(publish={"http": {"listen": "0.0.0.0:8080"}}))
     assert default_low_ports({}, there(publish={"ftp": {"listen": "0.0.0.0:21"}}))
+    packaged = Place({"publish": {"http": {"listen": "0.0.0.0:80"}}}, "", (), low_ports=False)
+    assert default_low_ports({}, packaged)
 
 
 def test_stations_keep_coming_without_tls_where_they_do() -> None:
