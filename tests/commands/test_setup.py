@@ -67,7 +67,7 @@ def ended(child: "pexpect.spawn[str]") -> int:
 
 async def test_what_flags_have_written_is_what_the_daemon_runs_on(tmp_path: Path) -> None:
     """From flags alone to a controller that the CSMS has accepted; `check` finds nothing wrong."""
-    async with Csms() as csms:
+    async with Csms(passwords={"LC-0001": SECRET}) as csms:
         daemon = Daemon(tmp_path, csms.url)
         state = tmp_path / "state"
         template = (
