@@ -7,24 +7,17 @@ import json
 import re
 import sys
 import time
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import click
 
+from localctl.commands.options import CONFIG
 from localctl.errors import ConfigurationError, LocalctlError
 
-_CONFIG: Final = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    envvar="LOCALCTL_CONFIG",
-    default="/etc/localctl/config.toml",
-    show_default=True,
-    show_envvar=True,
-    help="The configuration file.",
-)
+_ELSEWHERE: Final = ("bundle", "setup")  # in commands/, each read only when it is asked for
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LEAST: Final = 16  # characters of a station's password
 _UNPUBLISHED: Final = {  # what becomes of an unpublish: exit status, and what is said
@@ -50,14 +43,29 @@ def _station(_context: click.Context, _argument: click.Parameter, value: str) ->
     return value
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands of this file, and those of commands/."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = import_module(f"localctl.commands.{cmd_name}").command
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("localctl"), prog_name="localctl")
 def commands() -> None:
     """An OCPP Local Controller: it relays charging stations to the CSMS and mirrors their firmware on the LAN."""
 
 
 @commands.command()
-@_CONFIG
+@CONFIG
 def run(path: Path) -> None:
     """Run the daemon in the foreground; it logs to stderr."""
     import asyncio
@@ -87,7 +95,7 @@ def run(path: Path) -> None:
 
 
 @commands.command()
-@_CONFIG
+@CONFIG
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
 def check(path: Path, *, offline: bool) -> None:
     """Read the configuration, then try what it names on this machine."""
@@ -102,7 +110,7 @@ def check(path: Path, *, offline: bool) -> None:
 
 
 @commands.command()
-@_CONFIG
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
 def status(path: Path, *, as_json: bool) -> None:
     """Ask the running daemon how it is. Exit status: 0 ready, 1 running but not ready, 3 not running."""
@@ -119,7 +127,7 @@ def status(path: Path, *, as_json: bool) -> None:
 
 
 @commands.command()
-@_CONFIG
+@CONFIG
 @click.option("--name", default="", help="The name under which stations fetch it.  [default: its own]")
 @click.option("--md5", callback=_md5, help="What its MD5 must be, so that a damaged copy is not published.")
 @click.argument("what", metavar="PATH-OR-URL")
@@ -142,7 +150,7 @@ def publish(path: Path, name: str, md5: str, what: str) -> None:
 
 
 @commands.command()
-@_CONFIG
+@CONFIG
 @click.argument("checksum", metavar="MD5", callback=_md5)
 def unpublish(path: Path, checksum: str) -> None:
     """Withdraw a published file.

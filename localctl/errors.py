@@ -20,6 +20,7 @@
     ├── FetchError                  the origin's
     │   ├── OriginRefused           asking again is in vain
     │   └── OriginFailed            asking again may help
+    ├── SetupRefused                a configuration cannot be written
     ├── ByHandRefused               what somebody on this machine asked for cannot be done
     └── LendError                   a station's request for a file
         ├── NotAdmitted             it is in none of the networks that are served
@@ -175,6 +176,10 @@ class OriginFailed(FetchError):
     def __init__(self, cause: str, retry_after: float | None = None) -> None:
         super().__init__(cause)
         self.retry_after = retry_after
+
+
+class SetupRefused(LocalctlError):
+    """The configuration cannot be read or written; the text says why, and what to do."""
 
 
 class ByHandRefused(LocalctlError):

@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +21,29 @@ Document = dict[str, Any]  # the JSON boundary
 
 def ask_status(config: Config) -> Document:
     """The daemon's ``/api/status``. Raises NotRunning."""
+    try:
+        document: Document = json.loads(_answer(config, "/api/status"))
+    except ValueError as fault:
+        raise NotRunning(_admin_address(config), str(fault)) from fault
+    return document
+
+
+def ask_metrics(config: Config) -> str:
+    """The daemon's ``/metrics``. Raises NotRunning."""
+    return _answer(config, "/metrics").decode(errors="replace")
+
+
+def _answer(config: Config, path: str) -> bytes:
     address = _admin_address(config)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{address}/api/status", timeout=TIMEOUT_SECONDS) as answer:
-            document: Document = json.load(answer)
+        with opener.open(f"http://{address}{path}", timeout=TIMEOUT_SECONDS) as answer:
+            content: bytes = answer.read()
     except urllib.error.URLError as fault:
         raise NotRunning(address, str(fault.reason)) from fault
-    except (OSError, ValueError) as fault:
+    except (OSError, HTTPException) as fault:
         raise NotRunning(address, str(fault)) from fault
-    return document
+    return content
 
 
 def _admin_address(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,18 @@ async def test_version_and_help() -> None:
     assert (await localctl("--version"))[:2] == (0, "localctl, version 0.1.0")
     code, out, _ = await localctl("--help")
     assert code == 0
-    assert all(command in out for command in ("run", "check", "status", "publish", "unpublish", "password", "demo"))
+    assert all(
+        command in out
+        for command in ("run", "check", "status", "publish", "unpublish", "password", "demo", "setup", "bundle")
+    )
+
+
+def test_the_daemon_loads_no_other_command() -> None:
+    """What only `setup` and `bundle` need costs the daemon neither time nor memory."""
+    code = "import sys, localctl.cli, localctl.daemon; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    only = {"tomlkit", "localctl.setup", "localctl.bundle", "localctl.commands.setup", "localctl.commands.bundle"}
+    assert only & set(loaded) == set()
 
 
 async def test_asking_needs_no_secret(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 
 from localctl.config import Config, parse
 from localctl.errors import NotRunning
-from localctl.inquiry import ask_status, tell
+from localctl.inquiry import ask_metrics, ask_status, tell
 
 DOCUMENT = {
     "version": "0.1.0",
@@ -77,12 +77,17 @@ async def test_asking(tmp_path: Path) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(DOCUMENT)
 
+    async def measure(_: web.Request) -> web.Response:
+        return web.Response(text="up 1\n")
+
     app = web.Application()
     app.router.add_get("/api/status", answer)
+    app.router.add_get("/metrics", measure)
     async with TestServer(app) as server:
         (tmp_path / "listeners.json").write_text(json.dumps({"admin": f"127.0.0.1:{server.port}"}), encoding="utf-8")
         for listen in (f"127.0.0.1:{server.port}", f"0.0.0.0:{server.port}", "127.0.0.1:0"):
             assert await asyncio.to_thread(ask_status, _config(tmp_path, listen)) == DOCUMENT
+            assert await asyncio.to_thread(ask_metrics, _config(tmp_path, listen)) == "up 1\n"
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.0.0.1:0", ""])
@@ -91,3 +96,23 @@ def test_nobody_there(tmp_path: Path, listen: str) -> None:
     with pytest.raises(NotRunning) as fault:
         ask_status(_config(tmp_path, listen))
     assert fault.value.exit_status == 3
+
+
+async def test_what_answers_is_no_daemon(tmp_path: Path) -> None:
+    """Something else at its address, which speaks no HTTP or no JSON: NotRunning, and no traceback."""
+    import asyncio
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    app = web.Application()
+    app.router.add_get("/api/status", answer)
+    async with TestServer(app) as server, await asyncio.start_server(speak, "127.0.0.1", 0) as other:
+        for port in (server.port, other.sockets[0].getsockname()[1]):
+            with pytest.raises(NotRunning):
+                await asyncio.to_thread(ask_status, _config(tmp_path, f"127.0.0.1:{port}"))

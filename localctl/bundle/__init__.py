@@ -1,0 +1,1 @@
+"""What `localctl bundle` packs for whoever helps from afar, and what it leaves out."""

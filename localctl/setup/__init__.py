@@ -1,0 +1,1 @@
+"""What `localctl setup` does: asks, explains, checks, writes."""

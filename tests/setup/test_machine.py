@@ -1,0 +1,78 @@
+"""What is found on a machine."""
+
+import os
+import socket
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from localctl.errors import ConfigurationError, SetupRefused
+from localctl.setup.machine import EXAMPLE, Found, example, existing, place, service, writable
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_example_is_the_documented_one() -> None:
+    """There is one source, whether localctl is installed, with the example beside its code, or worked on."""
+    assert example() == (ROOT / EXAMPLE).read_text(encoding="utf-8")
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["force-include"] == {EXAMPLE: f"localctl/{EXAMPLE}"}
+
+
+def test_what_is_there_is_read(tmp_path: Path) -> None:
+    """A file's text and meaning; none where there is no file, an error in everybody's words where it is no TOML."""
+    path = tmp_path / "config.toml"
+    assert existing(path) == Found(None, {})
+    path.write_text("[log]\n")
+    assert existing(path) == Found("[log]\n", {"log": {}})
+    for broken in (b"[log", b"\xff", b"a = [" + b"[" * 5000):
+        path.write_bytes(broken)
+        with pytest.raises(ConfigurationError) as caught:
+            existing(path)
+        assert caught.value.faults[0].startswith(f"{path}: ")
+    with pytest.raises(SetupRefused, match="as root"):
+        existing(tmp_path)
+
+
+def test_where_it_cannot_be_written_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in the place of the file, a file in the place of a folder, a folder that is not for this user."""
+    writable(tmp_path / "etc" / "localctl" / "config.toml")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "c.toml", "is no folder")):
+        with pytest.raises(SetupRefused, match=words):
+            writable(path)
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(SetupRefused, match=f"{tmp_path} may not be written to by this user: run this as root"):
+        writable(tmp_path / "etc" / "config.toml")
+
+
+def test_the_place_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's own name, without its domain; what only the example says is not there."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "gw-7.site.example")
+    found = place(Found(None, {"controller": {"identity": "LC-0001"}, "csms": {"url": "ws://mine"}}))
+    assert (found.hostname, found.tree) == ("gw-7", {"controller": {}, "csms": {"url": "ws://mine"}})
+    monkeypatch.setattr(socket, "gethostname", lambda: "localhost")
+    assert place(Found(None, {})).hostname == ""
+
+
+@pytest.mark.parametrize(("status", "active"), [(0, True), (3, False)])
+def test_systemd_says_whether_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, *, active: bool
+) -> None:
+    """Asked of the service alone, and only where systemd runs the machine; where it is not there, nothing is active."""
+    (tmp_path / "systemctl").write_text(
+        f'#!/bin/sh\n[ "$*" = "is-active --quiet localctl.service" ] && exit {status}\n'
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert service(tmp_path).active == active
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not service(tmp_path).active
+
+
+def test_a_machine_without_systemd_runs_nothing_of_it(tmp_path: Path) -> None:
+    """In a container nothing is active, whatever is installed."""
+    found = service(tmp_path / "nowhere")
+    assert (found.booted, found.active) == (False, False)
