@@ -16,6 +16,7 @@ from localctl.checking.clock import sane
 from localctl.checking.disk import of_state
 from localctl.checking.fetching import reached
 from localctl.checking.files import of_files
+from localctl.checking.firewall import of_nftables
 from localctl.checking.holders import handed_over
 from localctl.checking.limits import of_process
 from localctl.checking.listeners import address_free
@@ -49,6 +50,7 @@ def run_checks(
     handed = handed_over()
     for key, address in config.listeners().items():
         yield address_free(key, address, daemon, handed)
+    yield from of_nftables(config)
     yield from served(config)
     if daemon and daemon.pid:
         yield from of_process(config, daemon.pid)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from localctl.checking import answer, clock, fetching, holders, published, running, seal, way
+from localctl.checking import answer, clock, fetching, firewall, holders, published, running, seal, way
 from localctl.checks import Check, run_checks
 from localctl.config import load, parse
 from tests.actors.csms import Csms
@@ -468,7 +468,7 @@ async def test_a_daemon_that_runs_is_not_disturbed(tmp_path: Path) -> None:
 
 def test_however_much_hangs_it_ends() -> None:
     """What may be waited for, one after the other, is half a minute at most."""
-    asked = running._PATIENCE_SECONDS + holders._SYSTEMCTL_SECONDS + fetching._SECONDS
+    asked = running._PATIENCE_SECONDS + holders._SYSTEMCTL_SECONDS + firewall._SECONDS + fetching._SECONDS
     csms = way.RESOLVE_SECONDS + way.CONNECT_SECONDS + seal._SECONDS
     last = max(seal._SECONDS, answer.SECONDS + 1, clock._SECONDS)
     assert published._RESOLVE_SECONDS <= fetching._SECONDS
