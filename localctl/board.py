@@ -32,7 +32,7 @@ def draw(status: Document, now: float, *, everyone: bool) -> RenderableType:
     return Group(
         *_head(status, now),
         *_firmware(status["firmware"]),
-        *_transfers(status["transfers"]),
+        *_transfers(status["transfers"], now),
         *_stations(status["stations"], now, everyone=everyone),
         *_events(status.get("events", ())),
     )
@@ -84,15 +84,21 @@ def _firmware(files: list[Document]) -> Iterator[RenderableType]:
             yield Text(f"    {printable(uri)}", "dim", overflow="fold")
 
 
-def _transfers(transfers: list[Document]) -> Iterator[RenderableType]:
+def _transfers(transfers: list[Document], now: float) -> Iterator[RenderableType]:
     yield from _title("transfers", len(transfers))
     table = _table()
     for transfer in transfers:
-        done = f"{size(transfer['sent'])} of {size(transfer['size'])}"
+        done = f"{size(transfer['sent'])} of {size(transfer['size'])}{_rate(transfer, now)}"
         whose = (Text(printable(transfer["peer"])), Text(printable(transfer["name"])))
         table.add_row("", *whose, transfer["protocol"], _bar(transfer["sent"], transfer["size"]), done)
     if transfers:
         yield table
+
+
+def _rate(transfer: Document, now: float) -> str:
+    """Its mean rate so far; nothing where it has just begun."""
+    seconds = now - transfer.get("started_at", now)
+    return f", {size(transfer['sent'] / seconds)}/s" if seconds >= 1 else ""
 
 
 def _stations(stations: list[Document], now: float, *, everyone: bool) -> Iterator[RenderableType]:

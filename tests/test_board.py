@@ -59,6 +59,8 @@ def test_bars_are_as_long_as_what_is_done() -> None:
     text = CONTROL.sub("", drawn(DOCUMENT))
     [transfer] = [line for line in text.splitlines() if "512 B" in line]
     assert transfer.count("━") == 16 - 1  # the rest of it is there in grey, with a gap between
+    moving = {**DOCUMENT["transfers"][0], "started_at": NOW - 2}
+    assert "512 B of 1.5 KiB, 256 B/s" in CONTROL.sub("", drawn(DOCUMENT | {"transfers": [moving]}))
     [download] = [line for line in text.splitlines() if "unknown" in line]
     assert "━" not in download
 

@@ -142,6 +142,7 @@ def test_state_directory_of_somebody_else_fails(minimal: Sections, tmp_path: Pat
     [line] = [line for line in elsewhere(minimal) if "|controller.state_dir: " in line]
     assert line.startswith("FAIL|")
     assert "install -d -o localctl" in line
+    assert line.endswith("only root finds out (sudo).")
 
 
 def test_full_disk_fails(minimal: Sections) -> None:

@@ -15,7 +15,9 @@ from urllib.parse import quote, urlsplit
 from websockets.exceptions import InvalidStatus
 
 from localctl.checking.patience import within
+from localctl.checking.seal import afterthought
 from localctl.checking.verdict import Check
+from localctl.checking.way import Place
 from localctl.config import Config, Csms
 from localctl.errors import ConfigurationError, LinkFailed
 from localctl.saying import age
@@ -70,6 +72,8 @@ def ask(config: Config) -> Answer | None:
         spoken, date = within(SECONDS + 1, lambda: asyncio.run(_opened(dialler)))
     except LinkFailed as fault:
         status, headers = _refusal(fault)
+        if tls and not status and (words := afterthought(tls, Place.of(csms.url), time.time())):
+            fault = LinkFailed("tls", words)
         return Answer(refused(config, fault, status, headers.get("Location", "")), headers.get("Date", ""))
     except TimeoutError:
         return Answer(refused(config, LinkFailed("timeout", "the CSMS did not answer in time"), 0, ""))

@@ -44,6 +44,8 @@ def of_state(config: Config, user: User | None) -> Iterator[Check]:
     except OSError as fault:
         owner = user.name if user else "localctl"
         advice = f"It must be a folder that localctl's user may write to (install -d -o {owner} {path})."
+        if fault.errno == errno.EACCES and os.geteuid() != 0:
+            advice += " You may not; whether that user may, only root finds out (sudo)."
         yield Check("FAIL", f"{what}: {fault.strerror}", _ADVICE.get(fault.errno, advice))
         return
     yield from suits(what, kind_of(nearest.resolve()))

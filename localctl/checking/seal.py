@@ -19,6 +19,7 @@ from localctl.errors import ConfigurationError
 from localctl.tls import EXPIRED, NOT_YET_VALID, UNKNOWN_ISSUERS, WRONG_NAMES, client_context, explain
 
 _SECONDS: Final = 4
+_ENDED: Final = "it ends the connection as soon as TLS is there, as one does that wants a certificate, or another one"
 _RENEW: Final = "Ask the CSMS's operator to renew it: without it neither localctl nor a station connects."
 _ELSE: Final = "Show this line to the CSMS's operator."
 
@@ -75,6 +76,29 @@ def _met(context: ssl.SSLContext, place: Place) -> tuple[str, bytes]:
         context.wrap_socket(plain, server_hostname=place.host) as tls,
     ):
         return tls.version() or "TLS", tls.getpeercert(binary_form=True) or b""
+
+
+def afterthought(context: ssl.SSLContext, place: Place, now: float) -> str:
+    """Why a CSMS ends TLS once the handshake is over; empty where it does not. With TLS 1.3 it refuses our certificate,
+    or the want of one, only then.
+    """
+    try:
+        spoke = within(_SECONDS, lambda: _listened(context, place))
+    except ssl.SSLError as fault:
+        return explain(fault, now)
+    except TimeoutError:  # it waits for us to speak
+        return ""
+    except OSError:
+        return _ENDED
+    return "" if spoke else _ENDED
+
+
+def _listened(context: ssl.SSLContext, place: Place) -> bytes:
+    with (
+        socket.create_connection((place.host, place.port), _SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=place.host) as tls,
+    ):
+        return tls.recv(1)
 
 
 def _failure(config: Config, place: Place, fault: ssl.SSLError, now: float) -> Check:

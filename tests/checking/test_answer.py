@@ -16,6 +16,7 @@ from localctl.checking.answer import advice, ask, told
 from localctl.checking.verdict import Check
 from tests.actors.authority import Authority
 from tests.actors.csms import Csms
+from tests.actors.greeter import greeting, listening
 from tests.checking.site import config
 
 PASSWORD = "geheim-0815-geheim"
@@ -44,6 +45,22 @@ async def test_who_is_let_in(tmp_path: Path) -> None:
         [handshake] = csms.handshakes
         assert handshake.path == f"/ocpp/{LC}"
         assert handshake.headers["Sec-WebSocket-Protocol"] == "ocpp2.1, ocpp2.0.1"
+
+
+async def test_a_certificate_that_is_missing(tmp_path: Path) -> None:
+    """With TLS 1.3 a CSMS ends it only after its own handshake, when ours of WebSocket is under way: with an alert, or
+    without a word, as asyncio's servers do.
+    """
+    authority = Authority(tmp_path)
+    tls = authority.server(demanding=True)
+    async with Csms(tls=tls) as csms:
+        check, _ = await asked(csms.url, ca_file=authority.file)
+    assert "it ends the connection as soon as TLS is there" in check.what
+    assert check.advice.startswith("Security profile 3 needs csms.cert_file and key_file")
+    with listening(greeting(tls)) as (host, port):
+        check, _ = await asked(f"wss://{host}:{port}/ocpp", ca_file=authority.file)
+    assert "it wants a certificate of ours: set cert_file and key_file" in check.what
+    assert check.advice.startswith("Security profile 3 needs csms.cert_file and key_file")
 
 
 async def test_a_password_that_is_wrong_or_missing() -> None:
