@@ -45,8 +45,13 @@ def run_checks(
     yield from of_files(config, path, user)
     yield from _credentials(config)
     yield from _certificates(config, clock())
-    if config.stations.password_file:
-        yield from of_file(config.stations.password_file)
+    yield from _listeners(config, daemon)
+    if not offline:
+        yield from reached(config, daemon) if daemon else resolves(config)
+        yield from csms.tried(config, daemon, clock, os.environ)
+
+
+def _listeners(config: Config, daemon: running.Running | None) -> Iterator[Check]:
     handed = handed_over()
     for key, address in config.listeners().items():
         yield address_free(key, address, daemon, handed)
@@ -54,17 +59,16 @@ def run_checks(
     yield from served(config)
     if daemon and daemon.pid:
         yield from of_process(config, daemon.pid)
-    if not offline:
-        yield from reached(config, daemon) if daemon else resolves(config)
-        yield from csms.tried(config, daemon, clock, os.environ)
 
 
 def _certificates(config: Config, now: float) -> Iterator[Check]:
-    """Whatever is shown and trusted."""
+    """Whatever is shown and trusted, stations' passwords among it."""
     link, publish = config.csms, config.publish
     yield from of_client("csms", now, ca_file=link.ca_file, cert_file=link.cert_file, key_file=link.key_file)
     if wss := config.stations.wss:
         yield from of_stations(wss, now, Place.of(link.url).host)
+    if config.stations.password_file:
+        yield from of_file(config.stations.password_file)
     yield from of_client("firmware", now, ca_file=config.firmware.ca_file)
     if https := publish.https:
         yield from of_listener("publish.https", https.cert_file, https.key_file, now)

@@ -69,6 +69,14 @@ def _lines(status: Document, now: float, *, everyone: bool) -> Iterator[str]:
     if left_out:
         yield f"  … {left_out} more (--all tells of each)"
         yield from (_station(station, now) for station in tail)
+    yield from _files(status)
+    yield f"disk      {size(status['disk']['free'])} free of {size(status['disk']['size'])}"
+    for shown in status.get("certificates", ()):
+        yield f"shown     {shown.get('role', '?')}: {until(shown.get('expires_at'), now)}"
+    yield from (f"event     {event(told)}" for told in status.get("events", ())[-EVENTS:])
+
+
+def _files(status: Document) -> Iterator[str]:
     yield f"firmware  {len(status['firmware'])}"
     for file in status["firmware"]:
         yield f"  {file['checksum']}  {file['name']}  {file['state']}  {amount(file)}"
@@ -77,10 +85,6 @@ def _lines(status: Document, now: float, *, everyone: bool) -> Iterator[str]:
     for transfer in status["transfers"]:
         done = f"{size(transfer['sent'])} of {size(transfer['size'])}"
         yield f"  {transfer['protocol']}  {transfer['peer']}  {transfer['name']}  {done}"
-    yield f"disk      {size(status['disk']['free'])} free of {size(status['disk']['size'])}"
-    for shown in status.get("certificates", ()):
-        yield f"shown     {shown.get('role', '?')}: {until(shown.get('expires_at'), now)}"
-    yield from (f"event     {event(told)}" for told in status.get("events", ())[-EVENTS:])
 
 
 def link(uplink: Document, now: float) -> str:
