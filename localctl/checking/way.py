@@ -47,7 +47,7 @@ def proxies(environ: Mapping[str, str]) -> Iterator[Check]:
     """A warning where the environment names a proxy; its value may hold a password, and is not told."""
     found = sorted({name for name in environ if name.lower() in _PROXIES and environ[name]})
     if found:
-        what = f"environment: {', '.join(found)} names a proxy, and localctl takes none"
+        what = f"environment: {', '.join(found)} is set, and localctl takes no proxy"
         yield Check("warn", what, "Nothing, where this machine reaches the CSMS directly; else let it out (firewall).")
 
 

@@ -95,4 +95,4 @@ async def test_a_proxy_in_the_environment_is_told() -> None:
     """Whoever set it expects it to be taken."""
     settings = config("ws://csms.invalid/ocpp")
     told = await asyncio.to_thread(lambda: lines(tried(settings, None, time.time, {"https_proxy": "http://p"})))
-    assert told[0] == "warn environment: https_proxy names a proxy, and localctl takes none"
+    assert told[0] == "warn environment: https_proxy is set, and localctl takes no proxy"

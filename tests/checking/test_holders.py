@@ -82,6 +82,7 @@ def test_systemd_s_ports() -> None:
 def test_systemd_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What its command says counts; where there is none, or it hangs, there are no such ports."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("localctl.checking.holders._SYSTEMCTL_SECONDS", 30)
     assert handed_over() == frozenset()
     command = tmp_path / "systemctl"
     command.write_text(f"#!/bin/sh\n[ $2 = localctl.socket ] && echo '{SHOWN}ActiveState=active'\n")

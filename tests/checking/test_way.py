@@ -35,7 +35,7 @@ def test_where_a_url_leads(url: str, place: Place) -> None:
 def test_a_proxy_is_told_and_its_password_is_not() -> None:
     """Names of variables alone; an empty one is none."""
     found = lines(proxies({"HTTPS_PROXY": "http://u:geheim@p", "all_proxy": "x", "HTTP_PROXY": "", "no_proxy": "y"}))
-    assert found == ["warn environment: HTTPS_PROXY, all_proxy names a proxy, and localctl takes none"]
+    assert found == ["warn environment: HTTPS_PROXY, all_proxy is set, and localctl takes no proxy"]
     assert not lines(proxies({"PATH": "/bin"}))
 
 
