@@ -3,10 +3,8 @@
 Each command imports what it needs when it runs: ``--help`` and ``status`` must not wait for the daemon's libraries.
 """
 
-import json
 import re
 import sys
-import time
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -97,33 +95,39 @@ def run(path: Path) -> None:
 @commands.command()
 @CONFIG
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
-def check(path: Path, *, offline: bool) -> None:
-    """Read the configuration, then try what it names on this machine."""
+@click.option("--json", "as_json", is_flag=True, help="Print all that was found as JSON.")
+def check(path: Path, *, offline: bool, as_json: bool) -> None:
+    """Read the configuration, then try what it names on this machine. Exit status: 0 no FAIL, 1 a FAIL."""
+    from localctl.checking.report import say
     from localctl.checks import run_checks
     from localctl.config import load
 
-    failed = False
-    for found in run_checks(load(path), offline=offline):
-        failed = failed or found.verdict == "FAIL"
-        click.echo(f"{found.verdict:<5} {found.what}" + (f"\n      {found.advice}" if found.advice else ""))
-    sys.exit(1 if failed else 0)
+    sys.exit(say(run_checks(load(path), offline=offline, path=path), as_json=as_json))
 
 
 @commands.command()
 @CONFIG
-@click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
-def status(path: Path, *, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the document as JSON; with --watch, one a line.")
+@click.option("--all", "everyone", is_flag=True, help="Tell of each station, however many there are.")
+@click.option(
+    "--watch",
+    "seconds",
+    type=click.FloatRange(min=0.2),
+    is_flag=False,
+    flag_value=2.0,
+    metavar="[SECONDS]",
+    help="Ask again and again, every 2 seconds or so many, until Ctrl-C.",
+)
+def status(path: Path, *, as_json: bool, everyone: bool, seconds: float | None) -> None:
     """Ask the running daemon how it is. Exit status: 0 ready, 1 running but not ready, 3 not running."""
     from localctl.config import load
-    from localctl.inquiry import ask_status, tell
+    from localctl.watching import Manner, again, is_terminal, once
 
-    document = ask_status(load(path, environ=None))
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-    else:
-        for line in tell(document, time.time()):
-            click.echo(line)
-    sys.exit(0 if document["ready"] else 1)
+    config = load(path, environ=None)
+    manner = Manner(as_json, everyone, is_terminal(sys.stdout))
+    if seconds is None:
+        sys.exit(once(config, manner))
+    again(config, manner, seconds)
 
 
 @commands.command()

@@ -4,16 +4,19 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
 from localctl.config import Config
 from localctl.errors import NotRunning
+from localctl.saying import age, printable, size
 
 TIMEOUT_SECONDS: Final = 5
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+FIRST: Final = 10  # of more stations than these two together only so many are told
+LAST: Final = 5
+EVENTS: Final = 5
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared with, not bound to
 
 Document = dict[str, Any]  # the JSON boundary
@@ -60,51 +63,86 @@ def _admin_address(config: Config) -> str:
         raise NotRunning(str(listen), f"{path} does not tell its port") from fault
 
 
-def tell(status: Document, now: float) -> Iterator[str]:
-    """The status in lines for a person; ``now`` is Unix seconds."""
-    uplink = status["uplink"]
+def tell(status: Document, now: float, *, everyone: bool = True) -> Iterator[str]:
+    """The status in lines for a person; ``now`` is Unix seconds. Without ``everyone`` only some of many stations."""
+    return (printable(line) for line in _lines(status, now, everyone=everyone))
+
+
+def _lines(status: Document, now: float, *, everyone: bool) -> Iterator[str]:
     yield f"{status['identity']}: localctl {status['version']}, {'ready' if status['ready'] else 'NOT ready'}"
     yield from (f"  {reason}" for reason in status["reasons"])
-    link = f"connected for {_age(uplink['since'], now)}, OCPP {uplink['ocpp_version']}, {uplink['registration']}"
-    yield f"CSMS      {uplink['url']}: {link if uplink['connected'] else 'not connected'}"
-    if uplink["queue"]:
-        yield f"          {uplink['queue']} notifications wait"
-    for name, address in status["listeners"].items():
-        yield f"listener  {name} on {address}"
+    if fault := status.get("configuration", {}).get("reload_error"):
+        yield f"  the configuration was not taken anew: {fault}"
+    yield f"CSMS      {status['uplink']['url']}: {link(status['uplink'], now)}"
+    if queue := status["uplink"]["queue"]:
+        yield f"          {queue} notifications wait"
+    yield from (f"listener  {name} on {address}" for name, address in status["listeners"].items())
     yield f"stations  {len(status['stations'])}"
-    for station in status["stations"]:
-        spoke = station["last_message_at"]
-        last = f"last message {_age(spoke, now)} ago" if spoke else "no message yet"
-        yield f"  {station['identity']}  OCPP {station['ocpp_version'] or '?'}  {station['peer']}  {last}"
+    head, left_out, tail = some(status["stations"], everyone=everyone)
+    yield from (_station(station, now) for station in head)
+    if left_out:
+        yield f"  … {left_out} more (--all tells of each)"
+        yield from (_station(station, now) for station in tail)
+    yield from _files(status)
+    yield f"disk      {size(status['disk']['free'])} free of {size(status['disk']['size'])}"
+    for shown in status.get("certificates", ()):
+        yield f"shown     {shown.get('role', '?')}: {until(shown.get('expires_at'), now)}"
+    yield from (f"event     {event(told)}" for told in status.get("events", ())[-EVENTS:])
+
+
+def _files(status: Document) -> Iterator[str]:
     yield f"firmware  {len(status['firmware'])}"
     for file in status["firmware"]:
-        yield f"  {file['checksum']}  {file['name']}  {file['state']}  {_amount(file)}"
+        yield f"  {file['checksum']}  {file['name']}  {file['state']}  {amount(file)}"
         yield from (f"    {uri}" for uri in file.get("uris", ()))
     yield f"transfers {len(status['transfers'])}"
     for transfer in status["transfers"]:
-        done = f"{_size(transfer['sent'])} of {_size(transfer['size'])}"
+        done = f"{size(transfer['sent'])} of {size(transfer['size'])}"
         yield f"  {transfer['protocol']}  {transfer['peer']}  {transfer['name']}  {done}"
-    yield f"disk      {_size(status['disk']['free'])} free of {_size(status['disk']['size'])}"
 
 
-def _amount(file: Document) -> str:
+def link(uplink: Document, now: float) -> str:
+    """How the controller's own connection is."""
+    if not uplink["connected"]:
+        return f"not connected: {uplink.get('last_error') or 'still connecting'}"
+    return f"connected for {age(uplink['since'], now)}, OCPP {uplink['ocpp_version']}, {uplink['registration']}"
+
+
+def some(stations: Sequence[Document], *, everyone: bool) -> tuple[Sequence[Document], int, Sequence[Document]]:
+    """The first of them, how many are left out, and the last."""
+    if everyone or len(stations) <= FIRST + LAST:
+        return stations, 0, ()
+    return stations[:FIRST], len(stations) - FIRST - LAST, stations[-LAST:]
+
+
+def last_message(station: Document, now: float) -> str:
+    """When a station spoke last."""
+    spoke = station["last_message_at"]
+    return f"last message {age(spoke, now)} ago" if spoke else "no message yet"
+
+
+def amount(file: Document) -> str:
+    """How much of a firmware is there."""
     if "size" in file:
-        return _size(file["size"])
+        return size(file["size"])
     total = file["total"]
-    return f"{_size(file['received'])} of {_size(total) if total else 'unknown'}"
+    return f"{size(file['received'])} of {size(total) if total else 'unknown'}"
 
 
-def _size(count: float) -> str:
-    for unit in _UNITS:
-        if count < 1024 or unit == _UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return ""
-
-
-def _age(since: float | None, now: float) -> str:
-    if since is None:
+def until(moment: float | None, now: float) -> str:
+    """How long a certificate is good for."""
+    if moment is None:
         return "?"
-    span = time.gmtime(max(0, now - since))
-    days = int(max(0, now - since)) // 86400
-    return f"{days} d {span.tm_hour} h" if days else f"{span.tm_hour:02}:{span.tm_min:02}:{span.tm_sec:02}"
+    day = time.strftime("%Y-%m-%d", time.gmtime(moment))
+    return f"expired on {day}" if moment <= now else f"until {day}, {(moment - now) / 86400:.0f} days"
+
+
+def event(told: Document) -> str:
+    """One of the daemon's, with its local time."""
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told.get("at", 0)))
+    return f"{moment} {told.get('level', '')} {told.get('text', '')}"
+
+
+def _station(station: Document, now: float) -> str:
+    version = station["ocpp_version"] or "?"
+    return f"  {station['identity']}  OCPP {version}  {station['peer']}  {last_message(station, now)}"

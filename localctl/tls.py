@@ -16,20 +16,17 @@ from localctl.station_sections import StationsWss
 
 SANE_CLOCK: Final = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # localctl is younger than any clock before this
 
-_NOT_YET_VALID: Final = 9  # X509_V_ERR_* of OpenSSL's x509_vfy.h
-_EXPIRED: Final = 10
+NOT_YET_VALID: Final = 9  # X509_V_ERR_* of OpenSSL's x509_vfy.h
+EXPIRED: Final = 10
+UNKNOWN_ISSUERS: Final = (2, 18, 19, 20, 21)
+WRONG_NAMES: Final = (62, 64)
 _UNKNOWN_ISSUER: Final = "its certificate comes from no root that we trust: ca_file must name that root"
 _WRONG_NAME: Final = "its certificate is for another name than the one in the URL"
 _VERIFY: Final[Mapping[int, str]] = {
-    2: _UNKNOWN_ISSUER,
-    _NOT_YET_VALID: "its certificate is not valid yet",
-    _EXPIRED: "its certificate has expired",
-    18: _UNKNOWN_ISSUER,
-    19: _UNKNOWN_ISSUER,
-    20: _UNKNOWN_ISSUER,
-    21: _UNKNOWN_ISSUER,
-    62: _WRONG_NAME,
-    64: _WRONG_NAME,
+    NOT_YET_VALID: "its certificate is not valid yet",
+    EXPIRED: "its certificate has expired",
+    **dict.fromkeys(UNKNOWN_ISSUERS, _UNKNOWN_ISSUER),
+    **dict.fromkeys(WRONG_NAMES, _WRONG_NAME),
 }
 _PLAIN: Final = "it does not speak TLS on that port: is the port right, or is the scheme to be the one without s?"
 _OLD: Final = "it speaks no version of TLS that we allow (1.2 and later)"
@@ -189,7 +186,7 @@ def explain(error: ssl.SSLError, now: float) -> str:
         return _REASON.get(reason, f"TLS failed: {reason}")
     code = getattr(error, "verify_code", 0)
     words = _VERIFY.get(code, f"its certificate cannot be verified: {getattr(error, 'verify_message', plain)}")
-    if code in {_NOT_YET_VALID, _EXPIRED} or now < SANE_CLOCK:
+    if code in {NOT_YET_VALID, EXPIRED} or now < SANE_CLOCK:
         clock = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
         words += f"; is this machine's clock right? it says {clock} UTC"
     return words

@@ -1,6 +1,9 @@
 """The commands as an installer types them: exit statuses, and what is printed where."""
 
 import json
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,7 @@ from localctl.relay.scrypt import parse as parse_phc
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon, executable
 from tests.actors.process import Process
+from tests.actors.screen import terminal
 
 LC = "LC-0001"
 
@@ -43,6 +47,25 @@ async def test_status_tells_by_its_exit_status(tmp_path: Path) -> None:
             assert text.startswith("LC-0001: localctl ")
             code, text, _ = await localctl(*command, "--json")
             assert (code, json.loads(text)["ready"]) == (0, True)
+
+
+async def test_check_tells_by_its_exit_status(tmp_path: Path) -> None:
+    """`localctl check`: 1 where something FAILs, 0 where nothing does; a summary at the end, or all of it as JSON."""
+    async with Csms(passwords={LC: "sesame-open-1234"}) as csms:
+        daemon = Daemon(tmp_path, csms.url, {"csms": {"basic_auth_password": "wrong-horse-1234"}})
+        command = ("check", "--config", str(daemon.config_file))
+        code, text, err = await localctl(*command)
+        assert (code, err) == (1, "")
+        assert "FAIL  csms: the CSMS refused our identity or password: HTTP 401" in text
+        assert re.fullmatch(r"\d+ ok, \d+ warnings?, 1 failure", text.splitlines()[-1])
+        assert "horse" not in text
+        assert "\x1b" not in text
+        daemon.configure({"csms": {"basic_auth_password": "sesame-open-1234"}})
+        code, text, _ = await localctl(*command, "--json")
+        assert (code, json.loads(text)["FAIL"]) == (0, 0)
+        code, text, _ = await localctl(*command, "--offline")
+        assert code == 0
+        assert str(csms.port) not in text
 
 
 async def test_a_bad_configuration(tmp_path: Path) -> None:
@@ -125,3 +148,23 @@ async def test_asking_needs_no_secret(tmp_path: Path) -> None:
         code, _, told = await localctl(*command, "--config", str(daemon.config_file))
         assert (code, "credential" in told) == (3, False), told
     assert (await localctl("run", "--config", str(daemon.config_file)))[0] == 78
+
+
+async def test_check_is_coloured_on_a_terminal_only(tmp_path: Path) -> None:
+    """Verdicts have colours there, unless NO_COLOR asks for none; Ctrl-C ends it without a traceback."""
+    daemon = Daemon(tmp_path, "ws://127.0.0.1:9/ocpp")
+    command = ("check", "--offline", "--config", str(daemon.config_file))
+    async with terminal(*command) as screen:
+        await screen.shows("0 failures")
+        assert "\x1b[32m" in screen.text
+    async with terminal(*command, environ={"NO_COLOR": "1"}) as screen:
+        await screen.shows("0 failures")
+        assert "\x1b" not in screen.text
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        daemon.configure({"csms": {"url": f"wss://127.0.0.1:{silent.getsockname()[1]}"}})
+        async with terminal("check", "--config", str(daemon.config_file)) as screen:
+            await screen.shows("answers, after")
+            screen.process.send_signal(signal.SIGINT)
+            assert await screen.over() == 130
+            await screen.shows("stopped before all was tried")
+            assert "Traceback" not in screen.text

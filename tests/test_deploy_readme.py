@@ -1,5 +1,6 @@
 """deploy/README.md: its commands run as they are printed, and what they make is of use."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from localctl.checking.certificates import of_stations
-from localctl.config import parse
+from localctl.checking.firewall import is_shut, ports
+from localctl.config import PublishFtp, PublishHttp, PublishHttps, StationsWs, parse
 from localctl.relay.passwords import read
 from localctl.station_sections import StationsWss
 from localctl.tls import station_context
@@ -80,6 +82,50 @@ def test_stations_get_in_as_printed(folder: Path) -> None:
         )  # fmt: skip
     assert "Ciphersuite: AES128-GCM-SHA256" in done.stderr
     assert "Verification: OK" in done.stderr
+
+
+def test_the_firewall_lets_in_what_the_configuration_listens_on(tmp_path: Path) -> None:
+    """The rules that are printed load, again and again, and let stations come to each default port and no other."""
+    [rules] = re.findall(r"^```nft\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    (tmp_path / "nftables.conf").write_text(rules)
+    script = 'nft -c -f "$0"; nft -f "$0"; nft -f "$0"; nft --json list ruleset'
+    loaded = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", script, str(tmp_path / "nftables.conf")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    ruleset = json.loads(loaded.stdout)["nftables"]
+    files = {"cert_file": "/c", "key_file": "/k"}
+    everything = parse(
+        {
+            "controller": {"identity": "LC"},
+            "csms": {"url": "ws://csms.example"},
+            "stations": {"ws": {}, "wss": files},
+            "publish": {"http": {}, "https": files, "ftp": {}},
+        },
+        "c",
+        {},
+    )
+    asked = dict(ports(everything))
+    assert len(asked) == 6
+    assert not [port for port in asked.values() if is_shut(ruleset, port)]
+    assert is_shut(ruleset, 9188)
+
+
+def test_the_firewall_s_table_names_each_port() -> None:
+    """Every default port stands in the table beside the key that changes it."""
+    rows = re.findall(r"^\| in \| (.*?) \|.*`(\S+)` \|$", TEXT, re.MULTILINE)
+    listed = {key: port for port, key in rows}
+    defaults = {
+        "stations.ws.listen": StationsWs().listen.port,
+        "publish.http.listen": PublishHttp().listen.port,
+        "publish.ftp.listen": PublishFtp().listen.port,
+        "stations.wss.listen": StationsWss(cert_file="/c", key_file="/k").listen.port,
+        "publish.https.listen": PublishHttps(cert_file="/c", key_file="/k").listen.port,
+    }
+    assert {key: listed[key] for key in defaults} == {key: str(port) for key, port in defaults.items()}
+    passive = PublishFtp().passive_ports
+    assert passive
+    assert listed["publish.ftp.passive_ports"] == f"{passive[0]} to {passive[-1]}"
 
 
 def test_the_password_is_the_station_s(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """Asking a daemon, or what stands in for one, and telling what it said."""
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -11,7 +13,7 @@ from localctl.config import Config, parse
 from localctl.errors import NotRunning
 from localctl.inquiry import ask_metrics, ask_status, tell
 
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "version": "0.1.0",
     "identity": "LC-1",
     "ready": False,
@@ -68,6 +70,39 @@ def _config(tmp_path: Path, listen: str) -> Config:
 def test_telling() -> None:
     """The whole document in lines for a person."""
     assert "\n".join(tell(DOCUMENT, 91000.0)) == TOLD
+
+
+def test_telling_what_later_versions_tell() -> None:
+    """Certificates, events and a reload that failed, where they are there; no control code of a peer's."""
+    more = {
+        "configuration": {"path": "/c", "reload_error": "csms.url: is missing"},
+        "certificates": [{"role": "csms", "expires_at": 91000.0 + 86400}, {"role": "publish.https", "expires_at": 1.0}],
+        "events": [{"at": 90000.0, "level": "WARNING", "text": f"number {number}\x1b[2J"} for number in range(9)],
+    }
+    told = list(tell(DOCUMENT | more, 91000.0))
+    assert "  the configuration was not taken anew: csms.url: is missing" in told
+    assert "shown     csms: until 1970-01-03, 1 days" in told
+    assert "shown     publish.https: expired on 1970-01-01" in told
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(90000))
+    assert told[-1] == f"event     {moment} WARNING number 8\N{REPLACEMENT CHARACTER}[2J"
+    assert len(told) == len(TOLD.splitlines()) + 1 + 2 + 5
+    assert "\x1b" not in "".join(told)
+
+
+def test_why_there_is_no_connection() -> None:
+    """The last error stands in the CSMS's line."""
+    uplink = {**DOCUMENT["uplink"], "connected": False, "last_error": "HTTP 401"}
+    assert "CSMS      wss://csms/ocpp: not connected: HTTP 401" in list(tell(DOCUMENT | {"uplink": uplink}, 0))
+
+
+def test_a_thousand_stations() -> None:
+    """The first and the last of them, unless all are asked for."""
+    stations = [{**DOCUMENT["stations"][0], "identity": f"CS-{number:04}"} for number in range(1000)]
+    document = DOCUMENT | {"stations": stations}
+    told = [line.split()[0] for line in tell(document, 91000.0, everyone=False) if line.startswith("  CS-")]
+    assert (told[0], told[9], told[10], told[-1], len(told)) == ("CS-0000", "CS-0009", "CS-0995", "CS-0999", 15)
+    assert "  … 985 more (--all tells of each)" in tell(document, 91000.0, everyone=False)
+    assert len([line for line in tell(document, 91000.0) if line.startswith("  CS-")]) == 1000
 
 
 async def test_asking(tmp_path: Path) -> None:

@@ -1,98 +1,83 @@
-"""Listeners: whether their addresses are free, and whether stations find what is served there."""
+"""Listeners: whether their addresses are free, or held by whom they should be."""
 
 import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from localctl.checking.verdict import Check, is_address, is_loopback
-from localctl.config import Config
-from localctl.lan import interface_addresses, published_host
-from localctl.networks import Networks, is_within
-from localctl.values import WILDCARDS, Address
+from localctl.checking.holders import SOCKET_UNIT, processes_on
+from localctl.checking.running import Running
+from localctl.checking.verdict import Check, is_loopback
+from localctl.values import Address
 
 _PRIVILEGED: Final = 1024
-_LOW_PORT: Final = (
-    "Choose a port above 1023, or let the service have this one: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit."
+_HANDED: Final = (
+    f"Have systemd hand it over (systemctl enable --now {SOCKET_UNIT} has 21, 80, 443 and 8887; for another port add "
+    f"ListenStream= to it, systemctl edit {SOCKET_UNIT}), give the service AmbientCapabilities=CAP_NET_BIND_SERVICE, "
+    "or choose a port above 1023."
 )
-_TAKEN: Final = (
-    "Does localctl run already (systemctl status localctl)? Else stop what listens there (ss -ltnp), "
-    "or choose another port."
-)
+_TAKEN: Final = "Stop what listens there (ss -ltnp shows it to root), or choose another port."
 _BIND: Final[Mapping[int | None, tuple[str, str]]] = {
-    errno.EADDRINUSE: ("is in use", _TAKEN),
-    errno.EACCES: ("needs a right that this user does not have", _LOW_PORT),
+    errno.EACCES: ("needs a right that this user does not have", _HANDED),
     errno.EADDRNOTAVAIL: ("is no address of this machine", "Choose one of its own, or 0.0.0.0 for all (ip address)."),
 }
 
 
-def address_free(key: str, address: Address) -> Check:
-    """Whether the listener under ``key`` could be bound there."""
+def address_free(
+    key: str, address: Address, running: Running | None = None, handed: frozenset[int] = frozenset()
+) -> Check:
+    """Whether the listener under ``key`` has the address, or could be bound there. ``running`` is the daemon;
+    ``handed`` are the ports that systemd holds for it.
+    """
     what = f"{key}: {address}"
+    bound = running.listeners.get(key.removesuffix(".listen"), "") if running else ""
+    if bound and address.port in {0, int(bound.rpartition(":")[2])}:
+        return _open_to_network(key, address) or Check("ok", f"{what} is in use by localctl, which is running")
     try:
-        for family, kind, _, _, target in socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listeners do
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(target)
+        _bind(address)
     except socket.gaierror as fault:
         return Check("FAIL", f"{what} has no known host: {fault.strerror}", "Write an IP address instead.")
     except OSError as fault:
+        if fault.errno == errno.EADDRINUSE:
+            return _in_use(what, address.port, handed)
         words, advice = _BIND.get(fault.errno, (f"cannot be bound: {fault.strerror}", "Choose another address."))
         return Check("FAIL", f"{what} {words}", advice)
-    if 0 < address.port < _PRIVILEGED and os.geteuid() == 0:
-        return Check("warn", f"{what} is free for root; localctl's own user may not use it", _LOW_PORT)
-    if key == "admin.listen" and not is_loopback(address.host):
-        advice = "It asks for no password: listen on 127.0.0.1, or keep others out by a firewall."
-        return Check("warn", f"{what} is free, and open to the network", advice)
-    return Check("ok", f"{what} is free")
+    if 0 < address.port < _first_for_all() and os.geteuid() == 0:
+        return Check("warn", f"{what} is free for root; localctl's own user may not use it", _HANDED)
+    return _open_to_network(key, address) or Check("ok", f"{what} is free")
 
 
-def served(config: Config) -> Iterator[Check]:
-    """Whether stations can connect and fetch, and by which address."""
-    listeners = {key: address for key, address in config.listeners().items() if key.startswith("publish.")}
-    if not listeners:
-        advice = "Add [publish.http] or [publish.ftp], or every PublishFirmware ends in PublishFailed."
-        yield Check("warn", "publish: no firmware can be served to stations", advice)
-    if not config.stations.ws and not config.stations.wss:
-        yield Check("warn", "stations: no station can connect", "Add [stations.ws] or [stations.wss].")
-    told = config.publish.host
-    hosts = {published_host(told, address): not told and address.host in WILDCARDS for address in listeners.values()}
-    yield from (_published(host, guessed=guessed) for host, guessed in hosts.items())
-    if config.publish.allowed_networks:
-        yield from _networks(config.publish.allowed_networks, hosts, listeners)
+def _bind(address: Address) -> None:
+    """Bind there and let go. Raises OSError."""
+    for family, kind, _, _, target in socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listeners do
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(target)
 
 
-def _published(host: str, *, guessed: bool) -> Check:
-    what = f"publish.host: stations are told {host}"
-    advice = "Set publish.host to the address of this machine that stations can reach."
-    if is_loopback(host):
-        return Check("warn", f"{what}, where only this machine itself finds us", advice)
-    others = [address for address in interface_addresses() if address != host]
-    if guessed and others:
-        return Check("warn", f"{what}, but this machine has other addresses too: {', '.join(others)}", advice)
-    return Check("ok", what)
+def _in_use(what: str, port: int, handed: frozenset[int]) -> Check:
+    if port in handed:
+        return Check("ok", f"{what} is held by systemd ({SOCKET_UNIT}), which hands it over to localctl")
+    by = processes_on(port)
+    return Check("FAIL", f"{what} is in use" + (f" by {', '.join(by)}" if by else ""), _TAKEN)
 
 
-def _networks(allowed: Networks, hosts: Iterable[str], listeners: Mapping[str, Address]) -> Iterator[Check]:
-    """What leaves out more than was meant: as a rule stations are in the network of the address that they are told."""
-    versions = {network.version for network in allowed}
-    wrong = [
-        f"does not hold {host}, the address that stations are told"
-        for host in hosts
-        if is_address(host) and not is_within(host, allowed)
-    ] + [
-        f"leaves out all that can reach {key} ({address})"
-        for key, address in listeners.items()
-        if is_address(address.host) and address.host != "::" and ip_address(address.host).version not in versions
-    ]
-    what = f"publish.allowed_networks: {', '.join(str(network) for network in allowed)}"
-    advice = "Add the network that stations are in, or leave the list empty."
-    yield from (Check("warn", f"{what} {words}", advice) for words in wrong)
-    if not wrong:
-        yield Check("ok", f"{what} may fetch firmware")
+def _open_to_network(key: str, address: Address) -> Check | None:
+    if key != "admin.listen" or is_loopback(address.host):
+        return None
+    advice = "It asks for no password: listen on 127.0.0.1, or keep others out by a firewall."
+    return Check("warn", f"{key}: {address} is open to the network", advice)
+
+
+def _first_for_all() -> int:
+    """The first port that needs no right (ip-sysctl)."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return _PRIVILEGED

@@ -18,7 +18,8 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.authority = trustme.CA()
+        self.csms_host = "csms.example"
+        self.authority = trustme.CA(organization_name="Example CA")
         self.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         self.issue("own", EC, 100)
         self.issue("rsa", RSA, 100)
@@ -40,7 +41,7 @@ class Site:
             "client_ca_file": "ca.pem",
         }
         section = {key: f"{self.folder}/{name}" for key, name in files.items()} | keys
-        checks = list(of_stations(StationsWss.model_validate(section), NOW.timestamp()))
+        checks = list(of_stations(StationsWss.model_validate(section), NOW.timestamp(), self.csms_host))
         assert not [check for check in checks if (check.verdict == "ok") == bool(check.advice)]
         return [f"{check.verdict} {check.what}".replace(f"{self.folder}/", "") for check in checks]
 
@@ -56,8 +57,8 @@ def test_all_files_of_stations_are_looked_at(site: Site) -> None:
     found = site.found()
     end = f"{NOW + timedelta(100):%Y-%m-%d}"
     assert found[:2] == [
-        f"ok stations.wss.cert_file: own.pem is valid until {end}",
-        f"ok stations.wss.rsa_cert_file: rsa.pem is valid until {end}",
+        f'ok stations.wss.cert_file: own.pem, for gateway.lan, by "Example CA", is valid until {end}',
+        f'ok stations.wss.rsa_cert_file: rsa.pem, for gateway.lan, by "Example CA", is valid until {end}',
     ]
     assert found[2].startswith("ok stations.wss.client_ca_file: ca.pem is valid until ")
     assert len(found) == 3
@@ -96,5 +97,16 @@ def test_clients_and_listeners_are_looked_at_alike(site: Site) -> None:
     client = of_client("csms", NOW.timestamp(), ca_file=f"{site.folder}/ca.pem", cert_file=own, key_file=key)
     assert [check.what.partition(":")[0] for check in client] == ["csms.ca_file", "csms.cert_file"]
     [listener] = of_listener("publish.https", own, key, NOW.timestamp())
-    assert listener.what.startswith(f"publish.https.cert_file: {own} is valid until ")
+    assert listener.what.startswith(
+        f'publish.https.cert_file: {own}, for gateway.lan, by "Example CA", is valid until '
+    )
     assert not list(of_client("csms", NOW.timestamp(), ca_file="", cert_file="", key_file=""))
+
+
+def test_a_certificate_for_the_csms_s_own_host_is_a_warning(site: Site) -> None:
+    """Part 4, 6.5: a station must be able to tell us from the CSMS."""
+    site.csms_host = "GATEWAY.lan"
+    assert [line for line in site.found() if line.startswith("warn")] == [
+        f"warn stations.wss.{key}: it is for GATEWAY.lan, the CSMS's own host, too"
+        for key in ("cert_file", "rsa_cert_file")
+    ]

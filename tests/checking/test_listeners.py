@@ -1,18 +1,16 @@
-"""Addresses and what is served there; each case on a machine as it may be is in tests/test_checks.py."""
+"""Addresses; each case on a machine as it may be is in tests/test_checks.py."""
 
+import os
 import socket
 
 import pytest
 
-from localctl.checking.listeners import address_free, served
+from localctl.checking.listeners import address_free
+from localctl.checking.running import Running
 from localctl.checking.verdict import Check
-from localctl.config import Config, parse
 from localctl.values import Address
 
-
-def config(**sections: dict[str, object]) -> Config:
-    """The smallest configuration, with these sections."""
-    return parse({"controller": {"identity": "LC"}, "csms": {"url": "ws://csms.example"}} | sections, "c", {})
+KEY = "stations.wss.listen"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -21,18 +19,38 @@ def test_a_free_address_is_left_free(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as taken:
         address = Address(host, taken.getsockname()[1])
-        assert address_free("stations.wss.listen", address).what == f"stations.wss.listen: {address} is in use"
-    expected = Check("ok", f"stations.wss.listen: {address} is free")
-    assert [address_free("stations.wss.listen", address) for _ in range(2)] == [expected, expected]
+        held = address_free(KEY, address)
+        assert held.what.startswith(f"{KEY}: {address} is in use by ")
+        assert held.what.endswith(f"(process {os.getpid()})")
+    expected = Check("ok", f"{KEY}: {address} is free")
+    assert [address_free(KEY, address) for _ in range(2)] == [expected, expected]
 
 
-@pytest.mark.parametrize(
-    "stations", [{"ws": {}}, {"wss": {"cert_file": "/c", "key_file": "/k"}}], ids=["without TLS", "with TLS"]
-)
-def test_either_listener_serves_stations(stations: dict[str, object]) -> None:
-    """Neither is missed while the other is there; without both no station can connect."""
-    publish: dict[str, object] = {"host": "gateway.lan", "http": {}}
-    assert {check.verdict for check in served(config(stations=stations, publish=publish))} == {"ok"}
-    assert next(iter(served(config(publish=publish)))) == Check(
-        "warn", "stations: no station can connect", "Add [stations.ws] or [stations.wss]."
-    )
+def test_an_address_of_the_daemon_that_runs() -> None:
+    """It is as it should be, as is the port that a 0 became; another listener's, or another port, is somebody's."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = Running({}, 1, {"stations.wss": f"[::]:{port}"})
+        for asked in (port, 0):
+            address = Address("127.0.0.1", asked)
+            expected = Check("ok", f"{KEY}: {address} is in use by localctl, which is running")
+            assert address_free(KEY, address, running) == expected
+        address = Address("127.0.0.1", port)
+        assert address_free("publish.http.listen", address, running).verdict == "FAIL"
+        changed = Running({}, 1, {"stations.wss": "127.0.0.1:1"})
+        assert address_free(KEY, address, changed).verdict == "FAIL"
+
+
+def test_an_address_that_systemd_holds_for_us() -> None:
+    """localctl.socket has it, and will hand it over."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = Address("127.0.0.1", taken.getsockname()[1])
+        assert address_free(KEY, address, None, frozenset({address.port})) == Check(
+            "ok", f"{KEY}: {address} is held by systemd (localctl.socket), which hands it over to localctl"
+        )
+
+
+def test_admin_on_the_network_is_told_while_it_runs() -> None:
+    """That it is ours makes it no safer."""
+    running = Running({}, 1, {"admin": "0.0.0.0:9188"})
+    assert address_free("admin.listen", Address("0.0.0.0", 9188), running).verdict == "warn"

@@ -1,5 +1,6 @@
 """`localctl setup` as an installer meets it: by flags, on a terminal, and what becomes of it."""
 
+import asyncio
 import os
 import pty
 import re
@@ -74,8 +75,8 @@ async def test_what_flags_have_written_is_what_the_daemon_runs_on(tmp_path: Path
             f'[controller]\nstate_dir = "{state}"\n[firmware]\nmin_free_space = 0\n[admin]\nlisten = "127.0.0.1:0"\n'
         )
         daemon.config_file.write_text(template)
-        code, out, err = run(
-            "--config", str(daemon.config_file), "--csms-url", csms.url, "--identity", "LC-0001", "--profile", "1",
+        code, out, err = await asyncio.to_thread(  # the CSMS is asked meanwhile
+            run, "--config", str(daemon.config_file), "--csms-url", csms.url, "--identity", "LC-0001", "--profile", "1",
             "--password-file", "-", "--host", "127.0.0.1", "--stations-port", "0", "--http-port", "0",
             "--ftp-port", "0", "--yes", said=f"{SECRET}\n",
         )  # fmt: skip

@@ -1,0 +1,46 @@
+"""All that is found of the CSMS, from its name to what it says to us; where a step fails, the rest is left out."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from localctl.checking.answer import ask, told
+from localctl.checking.clock import beside, date_of
+from localctl.checking.running import Running
+from localctl.checking.seal import of_csms
+from localctl.checking.verdict import Check
+from localctl.checking.way import Place, addresses, proxies, reach, reached, resolved
+from localctl.config import Config
+
+
+def tried(
+    config: Config, running: Running | None, clock: Callable[[], float], environ: Mapping[str, str]
+) -> Iterator[Check]:
+    """Each step; ``clock`` tells Unix seconds."""
+    place = Place.of(config.csms.url)
+    yield from proxies(environ)
+    if running and running.status:
+        yield told(config, running.status.get("uplink", {}), clock())
+    try:
+        found = addresses(place)
+    except (OSError, UnicodeError) as fault:
+        yield from resolved(place, fault)
+        return
+    yield from resolved(place, found)
+    outcomes = reach(place, found)
+    yield from reached(place, found, outcomes)
+    if not any(isinstance(outcome, float) for outcome in outcomes):
+        return
+    if place.encrypted:
+        seal = list(of_csms(config, place, clock()))
+        yield from seal
+        if not seal or any(check.verdict == "FAIL" for check in seal):
+            return
+    yield from _spoken(config, running, place, clock)
+
+
+def _spoken(config: Config, running: Running | None, place: Place, clock: Callable[[], float]) -> Iterator[Check]:
+    """Our handshake, unless the daemon's connection stands in its way; and the clock."""
+    if running is None and (answer := ask(config)):
+        yield answer.check
+        yield from beside(answer.date, clock())
+    else:
+        yield from beside(date_of(config, place), clock())
