@@ -18,6 +18,7 @@ from localctl import tls
 from localctl.certificate import validities
 from localctl.errors import ConfigurationError
 from localctl.metrics import Metrics
+from localctl.sections import Csms
 from localctl.station_sections import StationsWss
 
 T = TypeVar("T")
@@ -162,6 +163,20 @@ class StationCertificates:
             _log.warning("The new roots are of no use, and the old ones stay: %s", "; ".join(fault.faults))
         else:
             _log.info("Stations' certificates of the new %s are accepted; of those taken out, until a restart", key)
+
+
+def csms_context(csms: Csms, metrics: Metrics) -> tuple[ssl.SSLContext | None, Certificate | None]:
+    """What connections to the CSMS are made with, and the certificate in it; neither where its URL is no ``wss:``.
+
+    Raises ConfigurationError where a file does not load.
+    """
+    if not csms.url.startswith("wss:"):
+        return None, None
+    make = partial(tls.client_context, "csms", ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)
+    if not csms.cert_file:
+        return make(), None
+    certificate = Certificate(Files("csms", csms.cert_file, csms.key_file, metrics), make)
+    return certificate.context, certificate
 
 
 def _expiry(pem: bytes) -> float:
