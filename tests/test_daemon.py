@@ -60,15 +60,6 @@ async def test_systemd_is_told(tmp_path: Path) -> None:
             assert told.index("READY=1") < told.index("WATCHDOG=1") < told.index("STOPPING=1")
 
 
-async def test_sighup_ends_nothing(tmp_path: Path) -> None:
-    """SIGHUP is not obeyed yet: it is said so, and nothing else happens."""
-    async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
-        await daemon.ready()
-        daemon.signal(signal.SIGHUP)
-        await daemon.logged("SIGHUP")
-        assert (await daemon.get("/readyz"))[0] == 200
-
-
 async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
     """Row 8: damage that shows while it runs: it ends with a word, and the next start makes the database anew."""
 
@@ -80,4 +71,4 @@ async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     config = parse(defaults(tmp_path, "ws://127.0.0.1:9"), "test", {})
     with patch.object(module, "open_or_rebuild", opened), pytest.raises(DatabaseDamaged, match="started again"):
-        await module.Daemon(config, Metrics(CollectorRegistry(), "0")).run()
+        await module.Daemon(config, Metrics(CollectorRegistry(), "0"), tmp_path / "config.toml").run()
