@@ -55,8 +55,8 @@ class Authority:
         begins: datetime | None = None,
         ends: datetime | None = None,
     ) -> ssl.SSLContext:
-        """What a CSMS has whose certificate is for ``host`` and that time; a ``demanding`` one wants a certificate of ours
-        of its clients.
+        """What a CSMS has whose certificate is for ``host`` and that time; a ``demanding`` one wants one of ours of its
+        clients.
         """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._ca.issue_cert(host, key_type=EC, not_before=begins, not_after=ends).configure_cert(context)

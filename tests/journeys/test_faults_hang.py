@@ -144,7 +144,7 @@ async def test_row_39_a_serving_loop_that_hangs_starves_it_too(tmp_path: Path, l
             daemon.signal(signal.SIGUSR2)
             await daemon.logged("held")
             async with asyncio.timeout(60):
-                while (said := await get(f"{daemon.admin_url}/healthz"))[0] == 200:
+                while (said := await get(f"{daemon.admin_url}/healthz"))[0] == 200:  # noqa: ASYNC110  nobody tells
                     await asyncio.sleep(INTERVAL)
             assert said[0] == 503
             assert f"the {loop} loop has not turned for" in said[1].decode()

@@ -1,4 +1,4 @@
-"""Row 35 of the faults: SIGHUP with a good and with a bad file, while stations are relayed and files are on their way."""
+"""Row 35 of the faults: SIGHUP with a good and with a bad file, while stations are relayed and files on their way."""
 
 import asyncio
 import signal

@@ -53,7 +53,7 @@ async def test_row_34_who_downloads_gets_the_file(way: str, site: Site, trust: s
         site.daemon.signal(signal.SIGTERM)
         await site.daemon.logged("stopping")
         async with asyncio.timeout(GRACE_SECONDS):
-            while not await refused(way, uris, trust):  # the line comes a moment before
+            while not await refused(way, uris, trust):  # noqa: ASYNC110  the line comes a moment before
                 await asyncio.sleep(0.01)
         assert await station.heartbeat()
         assert await asyncio.to_thread(under_way.rest) == file.body

@@ -31,32 +31,34 @@ async def tried_twice(daemon: Daemon, words: str) -> None:
     assert [record for record in lines if words not in record["message"]] == []
 
 
-async def test_row_36_the_csms_shows_a_certificate_of_no_use(tmp_path: Path) -> None:
-    """Row 36: expired, of the future, of another name: no connection, of ours or of a station, the reason in the log and
-    the metric, and a further try; once the CSMS has a right one, all is well.
+BAD: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
+    "expired": ({"begins": NOW - 2 * DAY, "ends": NOW - DAY}, "has expired; is this machine's clock right?"),
+    "future": ({"begins": NOW + DAY, "ends": NOW + 2 * DAY}, "is not valid yet; is this machine's clock right?"),
+    "name": ({"host": "csms.example.com"}, "is for another name than the one in the URL"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_row_36_the_csms_shows_a_certificate_of_no_use(tmp_path: Path, kind: str) -> None:
+    """Row 36: expired, of the future, of another name: no connection, of ours or of a station, the reason in the log
+    and the metric, and a further try; once the CSMS has a right one, all is well.
     """
     authority = Authority(tmp_path)
-    bad: Mapping[str, tuple[dict[str, Any], str]] = {
-        "expired": ({"begins": NOW - 2 * DAY, "ends": NOW - DAY}, "has expired; is this machine's clock right?"),
-        "future": ({"begins": NOW + DAY, "ends": NOW + 2 * DAY}, "is not valid yet; is this machine's clock right?"),
-        "name": ({"host": "csms.example.com"}, "is for another name than the one in the URL"),
-    }
-    for name, (made, words) in bad.items():
-        folder = tmp_path / name
-        async with Csms(tls=authority.server(**made)) as csms:
-            async with Daemon(folder, csms.url, {"csms": {"ca_file": authority.file}}) as daemon:
-                await daemon.listening()
-                await tried_twice(daemon, words)
-                assert await daemon.metric(FAILURES, reason="tls") >= 2
-                assert (await daemon.get("/readyz"))[0] == 503
-                with pytest.raises(InvalidStatus) as refused:
-                    await Station(daemon.stations_url, "CS-1").__aenter__()
-                assert refused.value.response.status_code == 502
-                assert csms.handshakes == []
-                csms._tls = authority.server()
-                await csms.stop()
-                await csms.start()
-                await daemon.ready()
+    made, words = BAD[kind]
+    csms = Csms(tls=authority.server(**made))
+    async with csms, Daemon(tmp_path, csms.url, {"csms": {"ca_file": authority.file}}) as daemon:
+        await daemon.listening()
+        await tried_twice(daemon, words)
+        assert await daemon.metric(FAILURES, reason="tls") >= 2
+        assert (await daemon.get("/readyz"))[0] == 503
+        with pytest.raises(InvalidStatus) as refused:
+            await Station(daemon.stations_url, "CS-1").__aenter__()
+        assert refused.value.response.status_code == 502
+        assert csms.handshakes == []
+        csms._tls = authority.server()
+        await csms.stop()
+        await csms.start()
+        await daemon.ready()
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

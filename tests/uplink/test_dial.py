@@ -234,18 +234,15 @@ async def test_tls_that_ends_after_the_handshake(authority: trustme.CA, tmp_path
 
 
 def strict(context: ssl.SSLContext) -> Answer:
-    """Whoever shows no certificate that is good is told so, and read to the end, so that no reset takes the word away."""
+    """Tell who shows no good certificate, and read what he says to its end: a reset would take the word away."""
 
     def answer(connection: socket.socket) -> None:
-        tls = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        with pytest.raises(ssl.SSLError), tls:
-            try:
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
+            with pytest.raises(ssl.SSLError):
                 tls.do_handshake()
-            finally:
-                tls.settimeout(30)
-                socket.socket.shutdown(tls, socket.SHUT_WR)
-                while socket.socket.recv(tls, 10_000):
-                    pass
+            socket.socket.shutdown(tls, socket.SHUT_WR)
+            while socket.socket.recv(tls, 10_000):
+                pass
 
     return answer
 
@@ -270,7 +267,7 @@ async def test_a_certificate_of_ours_that_has_ended(
 
 
 async def test_a_csms_that_ends_without_a_word(authority: trustme.CA, tmp_path: Path) -> None:
-    """Faults, row 36: behind TLS our certificate is suspected, where we show one; within it the handshake has failed."""
+    """Faults, row 36: behind TLS our certificate is suspected, where we show one; within it the handshake failed."""
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
     ours = client_context("csms", ca_file=str(tmp_path / "ca.pem"))
     files = {"cert_file": "/own.pem", "key_file": "/own.pem"}
