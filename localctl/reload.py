@@ -132,12 +132,8 @@ class Reload:
         log.error("The configuration is refused, and the one before it stays: %s", why)
 
     def _say(self, found: Changes) -> None:
-        log.info(
-            "%s was read again; taken over: %s", self._path, ", ".join(found.live) or "nothing, as nothing differs"
-        )
+        nothing = "nothing, as what differs takes a restart" if found.restart else "nothing, as nothing differs"
+        log.info("%s was read again; taken over: %s", self._path, ", ".join(found.live) or nothing)
         if found.restart:
-            log.warning(
-                "%s: these stay as they were until a restart (localctl check, then systemctl restart localctl): %s",
-                self._path,
-                ", ".join(found.restart),
-            )
+            advice = "until a restart (localctl check, then systemctl restart localctl)"
+            log.warning("%s: these stay as they were %s: %s", self._path, advice, ", ".join(found.restart))
