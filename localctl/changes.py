@@ -1,8 +1,9 @@
 """What differs between two configurations, and what of it a running daemon can take over. Rules: no I/O.
 
 The tables name sections or keys; each key of the configuration is in exactly one of them, by itself or by its section.
-A listener that comes or goes is named by its section, and takes a restart. Only names are told, never values: one of
-them is a password.
+A listener that comes or goes is named by its section, and takes a restart. What proves who somebody is waits for what
+it belongs to: no password goes to a CSMS that it is not for, and no door stands open until the new roots count. Only
+names are told, never values: one of them is a password.
 """
 
 from dataclasses import dataclass
@@ -68,6 +69,18 @@ RESTART: Final = frozenset(
         "admin",
     }
 )
+WITH: Final = (  # where what begins so takes a restart, these take it as well
+    (("csms.", "controller.identity"), ("csms.basic_auth_password", "csms.basic_auth_password_file")),
+    (
+        ("stations.",),
+        (
+            "stations.authentication",
+            "stations.password_file",
+            "stations.wss.certificate_identity",
+            "stations.wss.serials",
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +94,21 @@ class Changes:
 
 def changes(used: Config, found: Config) -> Changes:
     """What ``found`` changes of ``used``."""
-    keys = tuple(_differing(used, found, ""))
-    live = tuple(key for key in keys if is_live(key))
-    restart = tuple(key for key in keys if key not in live)
-    return Changes(live, restart, _merged(used, found, ""))
+    keys = _differing(used, found, "")
+    held = _held([key for key in keys if not is_live(key)])
+    live = tuple(key for key in keys if key not in held)
+    return Changes(live, tuple(key for key in keys if key in held), _merged(used, found, "", frozenset(live)))
 
 
 def is_live(key: str) -> bool:
     """Whether that key, of which the tables know, can be taken over while we run."""
     return key in LIVE or key.rpartition(".")[0] in LIVE
+
+
+def _held(restart: list[str]) -> frozenset[str]:
+    """Those keys, and what has to wait with them."""
+    waiting = [names for begins, names in WITH if any(key.startswith(begins) for key in restart)]
+    return frozenset(restart).union(*waiting)
 
 
 def _differing(used: Section, found: Section, prefix: str) -> list[str]:
@@ -103,13 +122,13 @@ def _differing(used: Section, found: Section, prefix: str) -> list[str]:
     return keys
 
 
-def _merged(used: S, found: S, prefix: str) -> S:
-    """``used``, with what is live of ``found``."""
+def _merged(used: S, found: S, prefix: str, live: frozenset[str]) -> S:
+    """``used``, with those keys of ``found``."""
     taken: dict[str, Any] = {}  # pydantic's update takes values of any kind
     for name in type(used).model_fields:
         one, other = getattr(used, name), getattr(found, name)
         if isinstance(one, Section) and isinstance(other, Section):
-            taken[name] = _merged(one, other, f"{prefix}{name}.")
-        elif is_live(f"{prefix}{name}"):
+            taken[name] = _merged(one, other, f"{prefix}{name}.", live)
+        elif f"{prefix}{name}" in live:
             taken[name] = other
     return used.model_copy(update=taken)

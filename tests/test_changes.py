@@ -1,5 +1,7 @@
 """Which keys differ, and which of them are taken over without a restart."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +98,59 @@ def test_what_takes_a_restart_stays_as_it_is(section: dict[str, Any], key: str) 
     assert (told.restart, told.live) == ((key,), ("log.format",))
     assert told.config == config(log={"format": "json"})
     assert changes(told.config, found).restart == (key,)  # until there is one
+
+
+@pytest.mark.parametrize(
+    ("found", "restart", "live"),
+    [
+        (
+            {
+                "csms": {
+                    "url": "ws://other.example.com/ocpp",
+                    "basic_auth_password": "for the other",
+                    "compression": False,
+                }
+            },
+            ("csms.url", "csms.basic_auth_password"),
+            ("csms.compression",),
+        ),
+        (
+            {"controller": {"identity": "LC-0002"}, "csms": {"basic_auth_password": "of the other"}},
+            ("controller.identity", "csms.basic_auth_password"),
+            (),
+        ),
+        (
+            {"stations": {"wss": {**LAN, "client_ca_file": "/new", "certificate_identity": "any"}, "max_stations": 7}},
+            ("stations.wss.client_ca_file", "stations.wss.certificate_identity"),
+            ("stations.max_stations",),
+        ),
+        (
+            {"stations": {"ws": None, "authentication": "local", "password_file": "/p"}},
+            ("stations.authentication", "stations.password_file", "stations.ws"),
+            (),
+        ),
+    ],
+)
+def test_who_proves_what_to_whom_changes_in_one_step(
+    found: dict[str, Any], restart: tuple[str, ...], live: tuple[str, ...]
+) -> None:
+    """No password goes to a CSMS that it is not for, and no door stands open until the restart."""
+    told = changed(**found)
+    assert (told.restart, told.live) == (restart, live)
+    assert told.config.csms.basic_auth_password == config().csms.basic_auth_password
+    assert told.config.stations.authentication == "csms"
+    assert told.config.stations.wss == config().stations.wss
+
+
+def test_the_document_names_them() -> None:
+    """deploy/README.md lists what takes a restart as the table has it."""
+    text = (Path(__file__).parents[1] / "deploy" / "README.md").read_text(encoding="utf-8")
+    text = text.partition("**What takes a restart**")[2].partition("**From when on")[0]
+    rows = dict(re.findall(r"^\| `\[([a-z.]+)\]`(?:, `\[publish.https\]`)? \| (.*) \|$", text, re.MULTILINE))
+    assert {f"csms.{name}" for name in re.findall("`(.*?)`", rows["csms"])} == {
+        key for key in RESTART if key.startswith("csms.")
+    }
+    for section in ("stations.wss", "publish.ftp"):
+        assert rows[section].startswith("all but ")
+        named = {f"{section}.{name}" for name in re.findall("`(.*?)`", rows[section])}
+        assert named == {key for key in LIVE if key.startswith(f"{section}.")}

@@ -43,7 +43,7 @@ async def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
 
 
 async def test_systemd_is_told(tmp_path: Path) -> None:
-    """READY once all is bound, WATCHDOG while the loops turn, STOPPING at the end."""
+    """READY once all is bound, WATCHDOG while the loops turn, RELOADING until READY again, STOPPING at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
         manager.bind(str(tmp_path / "notify"))
         environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
@@ -53,11 +53,16 @@ async def test_systemd_is_told(tmp_path: Path) -> None:
             async with asyncio.timeout(30):
                 while "READY=1" not in told or told.count("WATCHDOG=1") < 3:
                     told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
+                daemon.signal(signal.SIGHUP)
+                while told.count("READY=1") < 2:
+                    told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
                 daemon.signal(signal.SIGTERM)
                 while "STOPPING=1" not in told:
                     told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
             assert await daemon.runs[-1].over() == 0
-            assert told.index("READY=1") < told.index("WATCHDOG=1") < told.index("STOPPING=1")
+            places = [told.index(word) for word in ("READY=1", "WATCHDOG=1", "RELOADING=1\nMONOTONIC_USEC=")]
+            places += [told.rindex("READY=1"), told.index("STOPPING=1")]
+            assert places == sorted(places)
 
 
 async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
