@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from localctl.changes import Changes, changes
-from localctl.config import Config, Publish, read, understand
+from localctl.config import Config, Firmware, Publish, read, understand
 from localctl.errors import ConfigurationError
 from localctl.faults import placed
 from localctl.logs import set_logging
@@ -46,23 +46,24 @@ def prepares(
     def lend(publish: Publish) -> None:
         catalogue.reconfigure(publish.max_transfers, publish.max_transfers_per_address, publish.allowed_networks)
 
-    def fetch(config: Config) -> Take:
-        tls = client_context("firmware", ca_file=config.firmware.ca_file)
-
-        def take() -> None:
-            workshop.reconfigure(config.firmware)
-            origins.reconfigure(config.firmware, tls)
-            inspector.reconfigure(config.firmware)
-
-        return take
-
     return (
         lambda config: partial(set_logging, config.log.level, config.log.format),
         lambda config: partial(uplink.reconfigure, config.csms),
         lambda config: partial(lend, config.publish),
-        fetch,
+        lambda config: _fetching(config.firmware, workshop, origins, inspector),
         listeners,
     )
+
+
+def _fetching(firmware: Firmware, workshop: Workshop, origins: Origins, inspector: Inspector) -> Take:
+    tls = client_context("firmware", ca_file=firmware.ca_file)
+
+    def take() -> None:
+        workshop.reconfigure(firmware)
+        origins.reconfigure(firmware, tls)
+        inspector.reconfigure(firmware)
+
+    return take
 
 
 class Reload:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
+from tests.actors.fetch import WAYS, Download
 from tests.actors.origin import Reply
 from tests.actors.site import LC, OpenSite, Site, downloading, firmware, get
 from tests.actors.station import Station
@@ -80,6 +82,20 @@ async def test_row_35_a_good_file_drops_neither_a_relay_nor_a_download(open_site
     assert await site.daemon.stop() == 0
 
 
+async def test_row_35_downloads_over_every_protocol_go_on(open_serving: OpenSite, trust: ssl.SSLContext) -> None:
+    """Row 35: though their network is served no more; newcomers of it are refused."""
+    site = await open_serving()
+    file = firmware(12_000_000)
+    _, uris = await site.published(file)
+    under_way = [await asyncio.to_thread(Download, way, uris, trust) for way in WAYS]
+    await reloaded(
+        site.daemon, {"publish": {"allowed_networks": ["192.0.2.0/24"], "idle_timeout_seconds": 60, "max_transfers": 1}}
+    )
+    assert (await get(uris[0]))[0] == 403
+    for each in under_way:
+        assert await asyncio.to_thread(each.rest) == file.body
+
+
 async def test_row_35_a_bad_file_changes_nothing(open_site: OpenSite) -> None:
     """Row 35: refused as a whole, told with line and key and without a secret; then a good one, and all is well."""
     site = await open_site()
@@ -148,6 +164,8 @@ async def test_row_35_a_file_that_it_names_is_bad(open_site: OpenSite, tmp_path:
     assert await answered(site.daemon, "CS-1") == 401
     await reloaded(site.daemon, {"stations": {"authentication": None, "password_file": None}})
     assert await answered(site.daemon, "CS-1") == 101
+    record = await reloaded(site.daemon, {"firmware": {"ca_file": "/none", "max_rate": 1}}, "is refused")
+    assert record["message"].endswith(': firmware.ca_file: "/none" cannot be read: No such file or directory')
 
 
 async def test_row_35_a_password_that_is_set_right_is_tried_at_once(tmp_path: Path) -> None:
