@@ -83,7 +83,7 @@ def run(path: Path) -> None:
     start_logging(config.log.level, config.log.format, metrics.log_handler())
 
     async def live() -> None:
-        await Daemon(config, metrics).run()
+        await Daemon(config, metrics, path).run()
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:

@@ -47,7 +47,9 @@ __all__ = [
     "StationsWss",
     "load",
     "parse",
+    "read",
     "read_secret",
+    "understand",
 ]
 
 DEFAULT_PATH: Final = "/etc/localctl/config.toml"
@@ -60,20 +62,29 @@ def load(path: Path, environ: Mapping[str, str] | None = os.environ) -> Config:
     Secrets named by ``…_file`` are read too, but where ``environ`` is None: a command that only asks the daemon has no
     use for them, and no right to systemd's credentials. Raises ConfigurationError with every fault found.
     """
+    return understand(read(path), str(path), environ)
+
+
+def read(path: Path) -> bytes:
+    """The file at ``path``. Raises ConfigurationError where it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as fault:
         line = f"{path}: cannot be read: {fault.strerror}; allowed: a readable TOML file (--config names it)"
         raise ConfigurationError((line,)) from None
+
+
+def understand(content: bytes, name: str, environ: Mapping[str, str] | None) -> Config:
+    """Check a file's content; ``name`` and ``environ`` are as in ``parse``."""
     try:
         text = content.decode()
         tree = tomllib.loads(text)
     except UnicodeDecodeError as fault:
         number = content.count(b"\n", 0, fault.start) + 1
-        raise ConfigurationError((f"{path}: line {number}: is not UTF-8; allowed: text saved as UTF-8",)) from None
+        raise ConfigurationError((f"{name}: line {number}: is not UTF-8; allowed: text saved as UTF-8",)) from None
     except (ValueError, RecursionError) as fault:  # tomllib's own error is a ValueError; so is a number without end
-        raise ConfigurationError((f"{path}: {syntax_sentence(str(fault), text)}",)) from None
-    return parse(tree, str(path), environ)
+        raise ConfigurationError((f"{name}: {syntax_sentence(str(fault), text)}",)) from None
+    return parse(tree, name, environ)
 
 
 def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str] | None) -> Config:

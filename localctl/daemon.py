@@ -5,18 +5,15 @@ transfers are refused, transfers get up to 20 seconds, relays and uplink are clo
 """
 
 import asyncio
-import fcntl
 import gc
 import logging
 import random
 import signal
-import ssl
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -24,19 +21,22 @@ from typing import Final
 from localctl.admin.api import Views
 from localctl.admin.hand import Hands
 from localctl.config import Config
-from localctl.errors import DatabaseDamaged, LocalctlError, StateError, StorageError
+from localctl.errors import DatabaseDamaged, LocalctlError, StorageError
 from localctl.listeners import Listeners
+from localctl.lock import lock
 from localctl.metrics import Metrics
 from localctl.mirror.byhand import ByHand
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.origins.schemes import Origins
 from localctl.mirror.publisher import Publisher
+from localctl.mirror.slots import Slots
 from localctl.mirror.throttle import Throttle
 from localctl.mirror.workshop import Workshop
 from localctl.overview import Rooms
 from localctl.pulse import Pulse
-from localctl.renewal import Certificate, Files
+from localctl.reload import Reload, prepares
+from localctl.renewal import csms_context
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
 from localctl.store.disk import Disk
@@ -75,9 +75,9 @@ class Storage:
 
 
 class Daemon:
-    """localctl, from a configuration to its end."""
+    """localctl, from a configuration to its end; SIGHUP has it read again from ``path``."""
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
+    def __init__(self, config: Config, metrics: Metrics, path: Path) -> None:
         self._config = config
         self._metrics = metrics
         metrics.attendance.keep(config.stations.max_stations if config.admin.per_station_metrics else 0)
@@ -85,9 +85,10 @@ class Daemon:
         self._files = FirmwareFiles(self._state_dir)
         publish = config.publish
         self._catalogue = Catalogue(publish.max_transfers, publish.max_transfers_per_address, publish.allowed_networks)
-        self._csms_tls, self._csms_certificate = _csms_tls(config, metrics)
+        self._csms_tls, self._csms_certificate = csms_context(config.csms, metrics)
         self._listeners = Listeners(config, self._catalogue, self._csms_tls, metrics)
         self._notifier = Notifier()
+        self._reload = Reload(path, config, metrics)
         self._stop = asyncio.Event()
         self._disk = Disk(self._files, metrics)
 
@@ -97,9 +98,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.set_exception_handler(self._listeners.on_loop_fault)
-        loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP changes nothing yet: restart localctl instead")
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         async with AsyncExitStack() as stack:
-            self._lock(stack)
+            stack.enter_context(lock(self._state_dir))
             threads = ThreadPoolExecutor(self._config.firmware.max_concurrent_downloads + 2, thread_name_prefix="disk")
             stack.callback(threads.shutdown)
             await loop.run_in_executor(threads, self._files.prepare)
@@ -110,19 +111,6 @@ class Daemon:
             damaged = await shelf.recover(snapshot)
             await self._live(stack, Storage(database, shelf, threads, damaged), snapshot)
         log.info("stopped")
-
-    def _lock(self, stack: AsyncExitStack) -> None:
-        """Two daemons on one state directory would undo each other's work."""
-        try:
-            self._state_dir.mkdir(0o755, parents=True, exist_ok=True)
-            file = stack.enter_context((self._state_dir / "lock").open("w"))
-        except OSError as fault:
-            advice = "controller.state_dir must be a folder that localctl may write to"
-            raise StateError(str(self._state_dir), f"cannot be used: {fault.strerror}; {advice}") from fault
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StateError(str(self._state_dir), "another localctl is running on this state directory") from None
 
     async def _live(self, stack: AsyncExitStack, storage: Storage, snapshot: Snapshot) -> None:
         """From the first listener to the last."""
@@ -143,8 +131,11 @@ class Daemon:
                 await self._listeners.open(self._views(rooms), Hands(hand.receive, hand.fetch, hand.withdraw))
                 tasks.create_task(self._watch_database(storage.database), name="database")
                 self._go(tasks, rooms, snapshot)
-                self._look_after_files(tasks, storage, publisher)
+                inspector = self._look_after_files(tasks, storage, publisher)
+                takers = prepares(self._catalogue, uplink, workshop, origin, inspector, self._listeners.prepare)
+                reloading = tasks.create_task(self._reload.run(takers, self._notifier), name="reload")
                 await self._stop.wait()
+                reloading.cancel()
                 log.info("stopping: transfers get up to %.0f s", GRACE_SECONDS)
                 self._notifier.stopping()
                 await self._listeners.close(GRACE_SECONDS)
@@ -181,13 +172,14 @@ class Daemon:
         self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
         log.info("localctl %s is ready for stations", VERSION)
 
-    def _look_after_files(self, tasks: asyncio.TaskGroup, storage: Storage, publisher: Publisher) -> None:
+    def _look_after_files(self, tasks: asyncio.TaskGroup, storage: Storage, publisher: Publisher) -> Inspector:
         """What was missing at the start is fetched again; the rest is read, slowly, from now on."""
         for record in storage.damaged:
             tasks.create_task(publisher.repair(record.checksum), name=f"repair of {record.checksum}")
         parts = (self._catalogue, storage.threads, self._metrics)
         inspector = Inspector(self._config.firmware, *parts, publisher.repair, time.monotonic)
         tasks.create_task(inspector.run(), name="inspection")
+        return inspector
 
     def _uplink(self, outbox: Outbox, storage: Storage) -> Uplink:
         csms, controller = self._config.csms, self._config.controller
@@ -211,7 +203,7 @@ class Daemon:
             storage.shelf,
             self._catalogue,
             Downloading(firmware, origin, self._files, storage.threads, self._metrics, time.monotonic, throttle),
-            asyncio.Semaphore(firmware.max_concurrent_downloads),
+            Slots(firmware.max_concurrent_downloads),
             Gate(firmware.download_window, time.time),
             self._listeners.uris,
             uplink.notify,
@@ -233,6 +225,7 @@ class Daemon:
             self._listeners.told,
             self._disk,
             self._listeners.uris,
+            self._reload.told,
         )
 
     def _views(self, rooms: Rooms) -> Views:
@@ -249,15 +242,3 @@ class Daemon:
             if not rooms.unhealthy():
                 self._notifier.watchdog()
             await asyncio.sleep(interval)
-
-
-def _csms_tls(config: Config, metrics: Metrics) -> tuple[ssl.SSLContext | None, Certificate | None]:
-    """What the CSMS's connections are made with, and the certificate in it."""
-    csms = config.csms
-    if not csms.url.startswith("wss:"):
-        return None, None
-    make = partial(client_context, "csms", ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)
-    if not csms.cert_file:
-        return make(), None
-    certificate = Certificate(Files("csms", csms.cert_file, csms.key_file, metrics), make)
-    return certificate.context, certificate

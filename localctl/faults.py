@@ -42,6 +42,7 @@ _SYNTAX: Final = (  # what stands in tomllib's message, or else in the line, and
     ("", "", "KEY = VALUE, with text in double quotes, numbers, true and false without"),
 )
 _SHOWN: Final = 100  # characters of a value
+_BEGUN: Final = re.compile(r"""\s*(?:\[\s*(?P<section>[^]\[]+)]|(?P<key>[\w.\-"' ]+)=)""")  # by a line of TOML
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,37 @@ def syntax_sentence(message: str, text: str) -> str:
     what = found["what"] if found else message
     allowed = next(advice for sign, mark, advice in _SYNTAX if sign in what and mark in line)
     return f"{place}is not TOML: {_escaped(what)}; allowed: {allowed}"
+
+
+def placed(fault: str, name: str, text: str) -> str:
+    """``fault``, a line about the file ``name``, with the number of its key's line in ``text`` where that is found:
+    ``FILE: line L: section.key: what is wrong; allowed: what is allowed``.
+    """
+    sentence = fault.removeprefix(f"{name}: ")
+    number = line_of(sentence.partition(": ")[0], text)
+    return f"{name}: line {number}: {sentence}" if number else f"{name}: {sentence}"
+
+
+def line_of(key: str, text: str) -> int | None:
+    """The line (from 1) on which the dotted ``key`` stands in a TOML file, or else the innermost section or table that
+    it belongs to; None where none of it is there.
+    """
+    section, found, length = "", None, 0
+    for number, line in enumerate(text.split("\n"), 1):
+        begun = _BEGUN.match(line)
+        if begun is None:
+            continue
+        if begun["section"]:
+            section = here = _dotted(begun["section"])
+        else:
+            here = f"{section}.{_dotted(begun['key'])}".removeprefix(".")
+        if len(here) > length and f"{key}.".startswith(f"{here}."):
+            found, length = number, len(here)
+    return found
+
+
+def _dotted(key: str) -> str:
+    return ".".join(part.strip(" \t\"'") for part in key.split("."))
 
 
 def _sentence(kind: str, message: str, place: _Place, value: object) -> str:

@@ -5,8 +5,9 @@ import json
 import logging
 import secrets
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.relay.door import Door, Security
 from localctl.relay.passwords import Passwords
-from localctl.renewal import Certificate, Files, StationCertificates
+from localctl.renewal import LOOK_SECONDS, Certificate, Files, StationCertificates
 from localctl.serve.ftp import FtpServer
 from localctl.serve.http import HttpServer
 from localctl.starvation import Starvation
@@ -52,7 +53,8 @@ class Listeners:
         self.addresses: dict[str, Address] = {}
         self.told: dict[str, str] = {}
         self._certificates = StationCertificates(stations.wss, metrics) if stations.wss else None
-        self._passwords = _passwords(stations)
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="password")
+        self._passwords = self._passwords_of(stations)
         shown = self._certificates.context if self._certificates else None
         security = Security(csms_tls, shown, self._passwords)
         asked = stations.ws or stations.wss
@@ -64,6 +66,22 @@ class Listeners:
         self._admin: AdminServer | None = None
         self._hand: HandServer | None = None
         self._config = config
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """What then has all of them live by ``config``, which differs in keys that allow that. In any thread.
+
+        Raises ConfigurationError where the stations' passwords are of no use.
+        """
+        known = (self._config.stations.authentication, self._config.stations.password_file)
+        same = known == (config.stations.authentication, config.stations.password_file)
+        return partial(self._reconfigure, config, self._passwords if same else self._passwords_of(config.stations))
+
+    def _reconfigure(self, config: Config, passwords: Passwords | None) -> None:
+        self._config, self._passwords = config, passwords
+        if self.door:
+            self.door.reconfigure(config.stations, config.csms, passwords)
+        for server in self._servers:
+            server.reconfigure(config.publish)
 
     @property
     def pulses(self) -> tuple[Pulse, ...]:
@@ -103,8 +121,15 @@ class Listeners:
 
     def chores(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What is to run beside the listeners, by name."""
-        watched = {"stations' certificates": self._certificates, "stations' passwords": self._passwords}
-        return {name: watcher.watch() for name, watcher in watched.items() if watcher}
+        chores = {"stations' passwords": self._watch_passwords()}
+        return chores | ({"stations' certificates": self._certificates.watch()} if self._certificates else {})
+
+    async def _watch_passwords(self) -> None:
+        """Look for ever whether their file has changed, where there is one."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._passwords:
+                await self._passwords.look()
 
     def on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """The main loop's exception handler: a listener of it that lacks descriptors is told seldom, by its key."""
@@ -119,6 +144,11 @@ class Listeners:
             for scheme in SCHEMES
             if (address := self.addresses.get(f"publish.{scheme}"))
         )
+
+    def _passwords_of(self, stations: Stations) -> Passwords | None:
+        if stations.authentication != "local":
+            return None
+        return Passwords(stations.password_file, self._threads, secrets.token_bytes(32))
 
     def _key_of(self, sock: tcp.Socket | None) -> str:
         place = sock.getsockname()[:2] if sock else ()
@@ -146,13 +176,6 @@ class Listeners:
             await aiofiles.os.replace(draft, path)
         except OSError as fault:  # a full disk: stations are relayed all the same
             log.warning("%s cannot be written: %s; make room on the disk", path, fault.strerror)
-
-
-def _passwords(stations: Stations) -> Passwords | None:
-    if stations.authentication != "local":
-        return None
-    threads = ThreadPoolExecutor(1, thread_name_prefix="password")
-    return Passwords(stations.password_file, threads, secrets.token_bytes(32))
 
 
 def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:

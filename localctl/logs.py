@@ -52,9 +52,20 @@ class JsonFormatter(logging.Formatter):
 
 def start_logging(level: str, style: str, *handlers: logging.Handler, stream: TextIO = sys.stderr) -> None:
     """Log what localctl says from ``level`` on, and what its libraries say from warning on."""
-    writer = logging.StreamHandler(stream)
-    writer.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    writer = _Writer(stream)
     root = logging.getLogger()
     root.handlers[:] = [writer, *handlers]
     root.setLevel(logging.WARNING)
+    set_logging(level, style)
+
+
+def set_logging(level: str, style: str) -> None:
+    """From now on log from that level on and in that style, once ``start_logging`` has been called."""
+    for writer in logging.getLogger().handlers:
+        if isinstance(writer, _Writer):
+            writer.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.getLogger("localctl").setLevel(level.upper())
+
+
+class _Writer(logging.StreamHandler[TextIO]):
+    """The one that writes the log."""

@@ -86,6 +86,12 @@ class Metrics:
         )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        self.config_last_reload_successful = self._gauge(
+            "config_last_reload_successful", "1 if the configuration was taken over when it was last read, else 0."
+        )
+        self.config_last_reload_success = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in use was read, Unix time."
+        )
         self._uplink()
         self._clock()
         self._relay()

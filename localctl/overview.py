@@ -32,6 +32,7 @@ class Rooms:
     listeners: Mapping[str, str]
     disk: Disk
     uris: Callable[[str, str], tuple[str, ...]]
+    configuration: Callable[[], Mapping[str, Any]] = dict
 
     def unhealthy(self) -> tuple[str, ...]:
         """Each loop that hangs."""
@@ -59,6 +60,7 @@ class Rooms:
             "identity": self.config.controller.identity,
             "ready": not reasons,
             "reasons": reasons,
+            "configuration": dict(self.configuration()),
             "uplink": self._uplink(),
             "stations": self._stations(),
             "firmware": [self._published(file) for file in self.catalogue.files()]

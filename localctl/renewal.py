@@ -9,7 +9,9 @@ import asyncio
 import logging
 import math
 import ssl
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,6 +20,7 @@ from localctl import tls
 from localctl.certificate import validities
 from localctl.errors import ConfigurationError
 from localctl.metrics import Metrics
+from localctl.sections import Csms
 from localctl.station_sections import StationsWss
 
 T = TypeVar("T")
@@ -55,7 +58,15 @@ class Files(Watched):
     the keys' names ("rsa_").
     """
 
-    def __init__(self, section: str, cert_file: str, key_file: str, metrics: Metrics, kind: str = "") -> None:
+    def __init__(
+        self,
+        section: str,
+        cert_file: str,
+        key_file: str,
+        metrics: Metrics,
+        kind: str = "",
+        now: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(cert_file, key_file)
         self.section = section
         self.cert_file = cert_file
@@ -63,6 +74,8 @@ class Files(Watched):
         self.kind = kind
         self._role = f"{section}.{kind}".rstrip("._")
         self._expiry = metrics.tls_certificate_expiry.labels(self._role)
+        self._ends = math.nan
+        self._now = now
 
     def use(self, load: Callable[[], T]) -> T:
         """What ``load`` makes of them, which is in use from now on.
@@ -72,10 +85,13 @@ class Files(Watched):
         expiry = _expiry(tls.read_pem(f"{self.section}.{self.kind}cert_file", self.cert_file))
         loaded = load()
         self._expiry.set(expiry)
+        self._ends = expiry
+        self._warn()
         return loaded
 
     def renew(self, load: Callable[[], object]) -> None:
         """If they have changed, use them; ``load`` raises ConfigurationError where they are of no use."""
+        self._warn()
         if not self.have_changed():
             return
         try:
@@ -84,6 +100,14 @@ class Files(Watched):
             _log.warning("The new certificate is of no use, and the old one stays: %s", "; ".join(fault.faults))
         else:
             _log.info("New connections are shown the new certificate of %s", self._role)
+
+    def _warn(self) -> None:
+        """Once it has ended, and once only: it is shown all the same, as old stations do not look."""
+        if self._now() >= self._ends:  # never, where its end is not known
+            end = datetime.fromtimestamp(self._ends, UTC).strftime("%Y-%m-%d %H:%M")
+            self._ends = math.nan
+            words = "The certificate of %s ended on %s UTC, and is shown until another stands in the place of %s"
+            _log.warning(words, self._role, end, self.cert_file)
 
 
 class Certificate:
@@ -162,6 +186,20 @@ class StationCertificates:
             _log.warning("The new roots are of no use, and the old ones stay: %s", "; ".join(fault.faults))
         else:
             _log.info("Stations' certificates of the new %s are accepted; of those taken out, until a restart", key)
+
+
+def csms_context(csms: Csms, metrics: Metrics) -> tuple[ssl.SSLContext | None, Certificate | None]:
+    """What connections to the CSMS are made with, and the certificate in it; neither where its URL is no ``wss:``.
+
+    Raises ConfigurationError where a file does not load.
+    """
+    if not csms.url.startswith("wss:"):
+        return None, None
+    make = partial(tls.client_context, "csms", ca_file=csms.ca_file, cert_file=csms.cert_file, key_file=csms.key_file)
+    if not csms.cert_file:
+        return make(), None
+    certificate = Certificate(Files("csms", csms.cert_file, csms.key_file, metrics), make)
+    return certificate.context, certificate
 
 
 def _expiry(pem: bytes) -> float:

@@ -1,4 +1,4 @@
-"""What systemd is told of us: READY, STATUS, WATCHDOG, STOPPING; and the folder that it made for us.
+"""What systemd is told of us: READY, RELOADING, STATUS, WATCHDOG, STOPPING; and the folder that it made for us.
 
 Silent where systemd did not start us.
 
@@ -8,6 +8,7 @@ The protocol is one datagram a message to the socket that $NOTIFY_SOCKET names (
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -28,8 +29,12 @@ class Notifier:
         self.watchdog_interval = _watchdog_interval(environ) if self._address else None
 
     def ready(self, status: str) -> None:
-        """The start is complete: units that come after us may go on."""
+        """The start, or a reload, is complete: units that come after us may go on."""
         self._send("READY=1", f"STATUS={_line(status)}")
+
+    def reloading(self) -> None:
+        """The configuration is being read again; ``ready`` ends that."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def status(self, text: str) -> None:
         """What ``systemctl status`` shows of us."""

@@ -44,7 +44,7 @@ async def test_what_keeps_it_from_starting(tmp_path: Path) -> None:
 
 
 async def test_systemd_is_told(tmp_path: Path) -> None:
-    """READY once all is bound, WATCHDOG while the loops turn, STOPPING at the end."""
+    """READY once all is bound, WATCHDOG while the loops turn, RELOADING until READY again, STOPPING at the end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
         manager.bind(str(tmp_path / "notify"))
         environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
@@ -54,20 +54,16 @@ async def test_systemd_is_told(tmp_path: Path) -> None:
             async with asyncio.timeout(30):
                 while "READY=1" not in told or told.count("WATCHDOG=1") < 3:
                     told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
+                daemon.signal(signal.SIGHUP)
+                while told.count("READY=1") < 2:
+                    told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
                 daemon.signal(signal.SIGTERM)
                 while "STOPPING=1" not in told:
                     told += (await loop.sock_recv(manager, 4096)).decode() + "\n"
             assert await daemon.runs[-1].over() == 0
-            assert told.index("READY=1") < told.index("WATCHDOG=1") < told.index("STOPPING=1")
-
-
-async def test_sighup_ends_nothing(tmp_path: Path) -> None:
-    """SIGHUP is not obeyed yet: it is said so, and nothing else happens."""
-    async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
-        await daemon.ready()
-        daemon.signal(signal.SIGHUP)
-        await daemon.logged("SIGHUP")
-        assert (await daemon.get("/readyz"))[0] == 200
+            places = [told.index(word) for word in ("READY=1", "WATCHDOG=1", "RELOADING=1\nMONOTONIC_USEC=")]
+            places += [told.rindex("READY=1"), told.index("STOPPING=1")]
+            assert places == sorted(places)
 
 
 async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
@@ -81,7 +77,7 @@ async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     config = parse(defaults(tmp_path, "ws://127.0.0.1:9"), "test", {})
     with patch.object(module, "open_or_rebuild", opened), pytest.raises(DatabaseDamaged, match="started again"):
-        await module.Daemon(config, Metrics(CollectorRegistry(), "0")).run()
+        await module.Daemon(config, Metrics(CollectorRegistry(), "0"), tmp_path / "config.toml").run()
 
 
 async def test_a_series_a_station_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from localctl.faults import sentences, syntax_sentence
+from localctl.faults import line_of, placed, sentences, syntax_sentence
 from localctl.sections import Config
 
 
@@ -102,3 +102,52 @@ def test_fault_is_always_one_line(key: str, value: str) -> None:
     lines = list(sentences(caught.value, Config, tree))
     assert len(lines) == 2
     assert all(line.isprintable() for line in lines)
+
+
+FILE = """\
+# a comment, and = no key
+[controller]
+identity = "LC-0001"
+
+[csms]
+  url="ws://csms.example.com/ocpp"
+"basic_auth_password" = "x"
+[ publish . ftp ]
+passive_ports = ""
+[stations]
+wss = { cert_file = "/c" }
+ws.listen = "0.0.0.0:1"
+allowed_identities = [
+  "CS-1",
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("controller.identity", 3),
+        ("csms.url", 6),
+        ("csms.basic_auth_password", 7),
+        ("csms.ur", 5),
+        ("publish.ftp.passive_ports", 9),
+        ("publish.ftp.listen", 8),
+        ("stations.wss.key_file", 11),
+        ("stations.ws.listen", 12),
+        ("stations.allowed_identities", 13),
+        ("stations", 10),
+        ("log.level", None),
+        ("publish", None),
+        ("line 7, column 13", None),
+    ],
+)
+def test_the_line_of_a_key(key: str, line: int | None) -> None:
+    """A key's own line, however TOML has it, or else that of the section where it is missing."""
+    assert line_of(key, FILE) == line
+
+
+def test_a_fault_with_its_line() -> None:
+    """Of a file's own faults and of those that using it shows; what names no key is told as it is."""
+    assert placed("c.toml: csms.url: is wrong: so", "c.toml", FILE) == "c.toml: line 6: csms.url: is wrong: so"
+    assert placed("csms.url: is wrong", "c.toml", FILE) == "c.toml: line 6: csms.url: is wrong"
+    assert placed("c.toml: cannot be read", "c.toml", FILE) == "c.toml: cannot be read"

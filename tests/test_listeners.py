@@ -16,17 +16,18 @@ from prometheus_client import CollectorRegistry
 
 from localctl.admin.api import Views
 from localctl.admin.hand import Hands
-from localctl.config import parse
+from localctl.config import Config, parse
 from localctl.errors import ConfigurationError, ListenError
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
+from localctl.relay.passwords import Passwords
 from localctl.store.catalogue import Catalogue
 from localctl.wire import tcp
 
 NOBODY: Any = None
 HANDS = Hands(NOBODY, NOBODY, NOBODY)
 ANY = {"listen": "127.0.0.1:0"}
-ALL = {
+ALL: dict[str, Any] = {
     "stations": {"ws": ANY},
     "publish": {"http": ANY, "ftp": {**ANY, "passive_ports": ""}},
     "admin": ANY,
@@ -148,3 +149,31 @@ async def test_a_port_in_use(tmp_path: Path) -> None:
         with pytest.raises(ListenError, match=r"publish\.ftp\.listen: cannot listen on"):
             async with opened(tmp_path, {"publish": {"http": ANY, "ftp": taken}}):
                 raise AssertionError("it opened")
+
+
+async def test_another_configuration(tmp_path: Path) -> None:
+    """Told hosts, stations and their passwords are by the new one, in one step; the same passwords stay as they are."""
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b").write_text("")
+    async with opened(tmp_path, ALL) as listeners:
+
+        def found(**stations: Any) -> Config:
+            who = {"controller": {"identity": "LC", "state_dir": str(tmp_path)}, "csms": {"url": "ws://127.0.0.1:9/"}}
+            publish = {**ALL["publish"], "host": "gateway.lan", "idle_timeout_seconds": 7}
+            return parse({**who, **ALL, "publish": publish, "stations": {"ws": ANY, **stations}}, "test", {})
+
+        local = {"authentication": "local", "password_file": str(tmp_path / "a")}
+        with pytest.raises(ConfigurationError, match=r"stations\.password_file"):
+            listeners.prepare(found(**{**local, "password_file": str(tmp_path / "gone")}))
+        take = listeners.prepare(found(**local))
+        assert not listeners._passwords
+        take()
+        first: Passwords | None = listeners._passwords
+        assert first is not None
+        assert listeners.uris("b" * 32, "x")[0].startswith("http://gateway.lan:")
+        listeners.prepare(found(**local, max_stations=3))()
+        assert listeners._passwords is first
+        listeners.prepare(found(**{**local, "password_file": str(tmp_path / "b")}))()
+        assert listeners._passwords not in {None, first}
+        listeners.prepare(found())()
+        assert listeners._passwords is None

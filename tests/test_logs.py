@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localctl.logs import redact, start_logging
+from localctl.logs import redact, set_logging, start_logging
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +75,14 @@ def test_levels() -> None:
 def test_redaction(text: str, clean: str) -> None:
     """User parts of URLs and credentials of headers are taken out, and nothing else."""
     assert redact(text) == clean
+
+
+def test_another_level_and_style_count_at_once() -> None:
+    """On the same stream; other handlers, such as the one that counts, stay as they are."""
+    stream, other = io.StringIO(), logging.StreamHandler(io.StringIO())
+    start_logging("info", "text", other, stream=stream)
+    set_logging("debug", "json")
+    logging.getLogger("localctl.uplink").debug("ours")
+    assert json.loads(stream.getvalue())["message"] == "ours"
+    assert logging.getLogger().handlers[1:] == [other]
+    assert other.formatter is None

@@ -24,6 +24,8 @@ PROMISED: dict[str, tuple[str, Labels]] = {
         {"reason": {"refused", "timeout", "dns", "tls", "auth", "closed", "protocol"}},
     ),
     "csms_queue_messages": ("gauge", {}),
+    "config_last_reload_successful": ("gauge", {}),
+    "config_last_reload_success_timestamp_seconds": ("gauge", {}),
     "csms_queue_oldest_timestamp_seconds": ("gauge", {}),
     "clock_offset_seconds": ("gauge", {}),
     "stations_connected": ("gauge", {}),

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from localctl import renewal
 from localctl.errors import ConfigurationError
 from localctl.metrics import Metrics
-from localctl.renewal import Certificate, Files
+from localctl.renewal import Certificate, Files, csms_context
+from localctl.sections import Csms
 from localctl.tls import server_context
 
 YEARS = [datetime(year, 1, 1, tzinfo=UTC) for year in (2041, 2042, 2043)]
@@ -111,3 +112,36 @@ def test_what_only_openssl_understands_is_used(files: Files, metrics: Metrics) -
 def test_files_are_looked_at_every_few_seconds() -> None:
     """Often enough for who renews by hand, seldom enough for a small disk."""
     assert 1 < renewal.LOOK_SECONDS < 30
+
+
+def test_one_that_has_ended_is_told_once(files: Files, metrics: Metrics, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 36: at the start or when its time comes; it is used all the same, and its successor is not told of."""
+    now = YEARS[0].timestamp() - 1
+    issued(files, YEARS[0])
+    made = Files(files.section, files.cert_file, files.key_file, metrics, now=lambda: now)
+    assert made.use(lambda: "loaded") == "loaded"
+    made.renew(lambda: None)
+    assert not caplog.records
+    now += 1
+    for _ in range(3):
+        made.renew(lambda: None)
+    ended = "The certificate of publish.https ended on 2041-01-01 00:00 UTC, and is shown until another stands in "
+    assert caplog.messages == [f"{ended}the place of {files.cert_file}"]
+    issued(made, YEARS[1])
+    for _ in range(3):
+        made.renew(lambda: None)
+    assert len(caplog.messages) == 1
+    assert expiry(metrics) == YEARS[1].timestamp()
+
+
+def test_what_the_csms_is_shown(tmp_path: Path, metrics: Metrics) -> None:
+    """Nothing without TLS, no certificate where none is named, else one that is watched."""
+    assert csms_context(Csms(url="ws://csms.example.com"), metrics) == (None, None)
+    context, certificate = csms_context(Csms(url="wss://csms.example.com"), metrics)
+    assert (context is not None, certificate) == (True, None)
+    own = trustme.CA().issue_cert("LC").private_key_and_cert_chain_pem
+    own.write_to_path(str(tmp_path / "own.pem"))
+    path = str(tmp_path / "own.pem")
+    context, certificate = csms_context(Csms(url="wss://csms.example.com", cert_file=path, key_file=path), metrics)
+    assert certificate is not None
+    assert certificate.context is context

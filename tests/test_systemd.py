@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 
 
 def test_each_message_is_one_datagram(systemd: tuple[socket.socket, str]) -> None:
-    """READY with its status, a status, a sign of life, the beginning of the end: sd_notify(3)."""
+    """READY with its status, a status, a sign of life, a reload, the beginning of the end: sd_notify(3)."""
     receiver, name = systemd
     notifier = Notifier({"NOTIFY_SOCKET": name})
     notifier.ready("serving 3 stations")
@@ -31,6 +32,10 @@ def test_each_message_is_one_datagram(systemd: tuple[socket.socket, str]) -> Non
     assert receiver.recv(1000) == "STATUS=größer".encode()
     notifier.watchdog()
     assert receiver.recv(1000) == b"WATCHDOG=1"
+    before = time.monotonic()
+    notifier.reloading()
+    first, _, at = receiver.recv(1000).decode().partition("\nMONOTONIC_USEC=")
+    assert (first, before - 0.001 <= int(at) / 1e6 <= time.monotonic()) == ("RELOADING=1", True)
     notifier.stopping()
     assert receiver.recv(1000) == b"STOPPING=1"
 

@@ -16,7 +16,7 @@ BURST_SECONDS: Final = 1.0
 class Bucket:
     """``rate`` is in bytes a second; 0 lets everything through. ``paid_at`` is when all that was taken is paid for."""
 
-    rate: int
+    rate: int  # may be changed at any time
     paid_at: float = -inf
 
     def take(self, count: int, now: float) -> float:

@@ -38,7 +38,6 @@ class ByHand:
     def __init__(self, workshop: Workshop, publisher: Publisher) -> None:
         self.shop = workshop
         self._publisher = publisher
-        self._settings = workshop.downloading.settings
         self._files = workshop.downloading.files
         self._ids = count(-1, -1)
 
@@ -130,19 +129,19 @@ class ByHand:
             raise ByHandRefused("an MD5 has 32 hexadecimal digits")
 
     def _check_size(self, size: int) -> None:
-        if size > self._settings.max_file_size:
-            raise ByHandRefused(f"the file has more than firmware.max_file_size = {self._settings.max_file_size} bytes")
+        if size > (limit := self.shop.settings.max_file_size):
+            raise ByHandRefused(f"the file has more than firmware.max_file_size = {limit} bytes")
 
     async def check_space(self, coming: int) -> None:
         """Raises ByHandRefused where ``coming`` bytes would not leave min_free_space, or StorageError."""
         free = await self.shop.downloading.free_space()
-        kept = self._settings.min_free_space
+        kept = self.shop.settings.min_free_space
         if free - coming < kept:
             raise ByHandRefused(f"the disk is too full: {free} bytes are free, firmware.min_free_space keeps {kept}")
 
     def draft(self, name: str, location: str, checksum: str) -> Publication:
         """A publication that is on no record."""
-        tries, number = self._settings.retries, next(self._ids)
+        tries, number = self.shop.settings.retries, next(self._ids)
         return Publication(number, 0, location, checksum.lower(), name, tries, None, self.shop.now())
 
     async def discard(self, draft: Publication) -> None:
@@ -161,7 +160,6 @@ class Fetching:
     def __init__(self, hand: ByHand, location: str, name: str, checksum: str) -> None:
         self._hand = hand
         self._shop = hand.shop
-        self._settings = hand.shop.downloading.settings
         self._draft = hand.draft(name, location, checksum)
         self._download: Download | None = None
         self._told: dict[str, Any] = {"state": "waiting"}
@@ -179,7 +177,9 @@ class Fetching:
         nothing of it is left.
         """
         self._hand.check(self._draft.checksum)
-        wrong = refusal(self._draft.location, self._draft.checksum or _ANY_CHECKSUM, self._settings.allowed_origins)
+        wrong = refusal(
+            self._draft.location, self._draft.checksum or _ANY_CHECKSUM, self._shop.settings.allowed_origins
+        )
         if wrong:
             raise ByHandRefused(wrong[1])
         if known := self._hand.published(self._draft.checksum):
@@ -234,7 +234,7 @@ class Fetching:
         self._draft = replace(self._draft, failures=failures)
         if failures > self._draft.retries:
             raise fault
-        default = self._settings.retry_interval_seconds
+        default = self._shop.settings.retry_interval_seconds
         seconds = delay(failures, None, default, fault.retry_after, self._shop.random())
         log.warning("download by hand: %s; tried again in %.0f s", fault, seconds)
         self._told = {"state": "paused", "seconds": round(seconds), "reason": str(fault)}

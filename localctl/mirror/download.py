@@ -33,9 +33,9 @@ class Origin(Protocol):
         """Fetch ``location`` into ``sink``, continuing at ``resume`` where that can be."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Downloading:
-    """What every try shares."""
+    """What every try shares; only ``reconfigure`` changes it."""
 
     settings: Firmware
     origin: Origin
@@ -44,6 +44,11 @@ class Downloading:
     metrics: Metrics
     monotonic: Callable[[], float]
     throttle: Throttle
+
+    def reconfigure(self, settings: Firmware) -> None:
+        """By these from now on; tries under way heed the new limits and the new rate."""
+        self.settings = settings
+        self.throttle.reconfigure(settings.max_rate)
 
     async def free_space(self) -> int:
         """Bytes that are free on the disk. Raises StorageError."""

@@ -5,14 +5,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, time
 from typing import Any, TypeVar
 
-from localctl.mirror.window import is_open, look_in
+from localctl.mirror.window import LOOK_SECONDS, is_open, look_in
 from localctl.values import Window
 
 Result = TypeVar("Result")
 
 
 class Gate:
-    """Open while files may be fetched. ``now`` is Unix seconds; the time zone is this process's."""
+    """Open while files may be fetched. ``now`` is Unix seconds; the time zone is this process's.
+
+    Whoever waits sees another ``window`` after LOOK_SECONDS at the latest; what began without one goes on to its end.
+    """
 
     def __init__(
         self,
@@ -46,8 +49,8 @@ class Gate:
         return None if working.cancelled() else working.result()
 
     async def _until(self, *, is_open: bool) -> None:
-        while self.window is not None and self.is_open is not is_open:
-            await self._sleep(look_in(self.window, self._time()))
+        while self.is_open is not is_open:
+            await self._sleep(look_in(self.window, self._time()) if self.window else LOOK_SECONDS)
 
     def _time(self) -> time:
         return datetime.fromtimestamp(self._now(), UTC).astimezone().time()

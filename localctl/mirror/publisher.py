@@ -29,7 +29,6 @@ class Publisher:
 
     def __init__(self, workshop: Workshop, tasks: asyncio.TaskGroup) -> None:
         self._shop = workshop
-        self._settings = workshop.downloading.settings
         self._metrics = workshop.downloading.metrics
         self._tasks = tasks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -56,7 +55,7 @@ class Publisher:
 
     async def accept(self, request: PublishFirmwareRequest) -> tuple[Payload, Callable[[], None] | None]:
         """L03.FR.05: the answer, and what begins once the answer is on its way. Raises StorageError."""
-        wrong = refusal(request.location, request.checksum, self._settings.allowed_origins)
+        wrong = refusal(request.location, request.checksum, self._shop.settings.allowed_origins)
         async with self._accepting:  # of two with one requestId the second is to find the first on record
             wrong = wrong or await self._fault_here(request)
             if wrong:
@@ -89,7 +88,7 @@ class Publisher:
 
     async def _replace(self, record: FileRecord) -> None:
         now = self._shop.now()
-        fetching, effects = repairing(record, self._settings.retries, now)
+        fetching, effects = repairing(record, self._shop.settings.retries, now)
         due = [Notification(0, record.request_id, each.status, (), now) for each in effects if isinstance(each, Notify)]
         kept, told = await self._shop.shelf.condemn(fetching, due)
         self._shop.notify(told)
@@ -170,8 +169,8 @@ class Publisher:
             free = await self._shop.downloading.free_space()
         except StorageError as fault:
             return "OutOfStorage", str(fault)
-        if free < self._settings.min_free_space:
-            return "OutOfStorage", f"{free} bytes are free, {self._settings.min_free_space} are kept free"
+        if free < self._shop.settings.min_free_space:
+            return "OutOfStorage", f"{free} bytes are free, {self._shop.settings.min_free_space} are kept free"
         return None
 
     def _new(self, request: PublishFirmwareRequest) -> Publication:
@@ -181,7 +180,7 @@ class Publisher:
             location=request.location,
             checksum=request.checksum.lower(),
             name=safe_name(request.location),
-            retries=self._settings.retries if request.retries is None else max(0, request.retries),
+            retries=self._shop.settings.retries if request.retries is None else max(0, request.retries),
             interval=request.retryInterval,
             created_at=self._shop.now(),
         )

@@ -27,6 +27,10 @@ class Throttle:
         self._monotonic = monotonic
         self._sleep = sleep
 
+    def reconfigure(self, rate: int) -> None:
+        """Bytes a second from now on."""
+        self._bucket.rate = rate
+
     async def pay(self, count: int) -> float:
         """Wait until ``count`` bytes that were read are paid for; how many seconds that was."""
         wait = self._bucket.take(count, self._monotonic())

@@ -47,7 +47,7 @@ class Waiting:
 
     async def next_try(self, publication: Publication, retry_after: float | None) -> None:
         """After a failed try, until the next; ``retry_after`` is what the origin asked for, in seconds."""
-        default = self._shop.downloading.settings.retry_interval_seconds
+        default = self._shop.settings.retry_interval_seconds
         seconds = delay(publication.failures, publication.interval, default, retry_after, self._shop.random())
         log.info("publication %d is tried again in %.0f s", publication.request_id, seconds)
         await asyncio.sleep(seconds)

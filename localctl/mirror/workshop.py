@@ -1,13 +1,14 @@
-"""What every job works with: the parts that publications share. Edge, and no code of its own."""
+"""What every job works with: the parts that publications share. Edge: it holds them and hands them new settings."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from localctl.config import Firmware
 from localctl.errors import StorageError
 from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.locations import Locations
+from localctl.mirror.slots import Slots
 from localctl.store.catalogue import Catalogue
 from localctl.store.database import Database
 from localctl.store.records import Notification
@@ -26,7 +27,7 @@ class Workshop:
     shelf: Shelf
     catalogue: Catalogue
     downloading: Downloading
-    slots: asyncio.Semaphore
+    slots: Slots
     gate: Gate
     uris: Callable[[str, str], tuple[str, ...]]
     notify: Callable[[Iterable[Notification]], None]
@@ -34,3 +35,14 @@ class Workshop:
     random: Callable[[], float]
     failed: Callable[[StorageError], None]
     locations: Locations = field(default_factory=Locations)
+
+    @property
+    def settings(self) -> Firmware:
+        """Those of now."""
+        return self.downloading.settings
+
+    def reconfigure(self, settings: Firmware) -> None:
+        """By these from now on. What has begun goes on; where there are more downloads than places, none follows."""
+        self.downloading.reconfigure(settings)
+        self.slots.reconfigure(settings.max_concurrent_downloads)
+        self.gate.window = settings.download_window

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from aiohappyeyeballs import start_connection
@@ -56,6 +56,15 @@ class Target:
         uri = parse_uri(csms.url)
         secured = (tls or ssl.create_default_context()) if uri.secure else None
         return cls(uri, secured, csms.connect_timeout_seconds, csms.ping_interval_seconds, csms.compression)
+
+    def with_settings(self, csms: Csms) -> "Target":
+        """The same CSMS, with those settings."""
+        return replace(
+            self,
+            connect_timeout=csms.connect_timeout_seconds,
+            ping_interval=csms.ping_interval_seconds,
+            compress=csms.compression,
+        )
 
 
 @dataclass(frozen=True, slots=True)

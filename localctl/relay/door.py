@@ -51,6 +51,14 @@ class Security:
     passwords: Passwords | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What counts for one station, from its request to its end."""
+
+    stations: Stations
+    target: Target
+
+
 class Door:
     """The stations' listeners and every relay behind them. ``now`` tells Unix seconds."""
 
@@ -80,6 +88,14 @@ class Door:
         self._starvation = Starvation()
         self._turn: Readiness | None = None
         self._listeners: list[tuple[Listener, socket.socket]] = []
+
+    def reconfigure(self, stations: Stations, csms: Csms, passwords: Passwords | None) -> None:
+        """For stations that come from now on; those that are relayed, or being asked for, keep what they came under."""
+        self._settings = stations
+        self._target = self._target.with_settings(csms)
+        self._roster.max_stations = stations.max_stations
+        self._guard.reconfigure(stations, passwords)
+        self._pacing.reconfigure(csms.max_dials_per_second, stations.max_stations)
 
     async def start(self) -> dict[str, Address]:
         """Bind, and let stations in; the addresses bound, by the names of their sections. Raises ListenError."""
@@ -151,7 +167,9 @@ class Door:
         """Ask the house, then the CSMS, and tell the station."""
         relay = Relay(policy.identity_of(request.path), arrival.peer)
         self._arrivals[arrival] = relay
-        refusal = await self._admit(arrival, relay, request) or await self._ask(arrival, relay, request, answer)
+        rules = Rules(self._settings, self._target)
+        refusal = await self._admit(arrival, relay, request, rules.stations)
+        refusal = refusal or await self._ask(arrival, relay, request, answer, rules)
         if refusal is None:
             return
         self._settle(arrival, refusal.result)
@@ -165,12 +183,12 @@ class Door:
         else:
             arrival.refuse(refused(refusal))
 
-    async def _admit(self, arrival: Arrival, relay: Relay, request: Request) -> Refusal | None:
+    async def _admit(self, arrival: Arrival, relay: Relay, request: Request, rules: Stations) -> Refusal | None:
         """Whether the house lets the station in, which then has a place."""
-        refusal = policy.judge(relay.identity, self._own_identity, self._settings.allowed_identities)
+        refusal = policy.judge(relay.identity, self._own_identity, rules.allowed_identities)
         if self._leaving or refusal is not None:
             return refusal if refusal is not None else policy.LEAVING
-        if not policy.offer(offered(request), self._settings.ocpp_versions):
+        if not policy.offer(offered(request), rules.ocpp_versions):
             return policy.NO_VERSION
         shown, told = arrival.certificate, ", ".join(request.headers.get_all("Authorization"))
         refusal = await self._guard.judge(relay.identity, shown, told)
@@ -178,13 +196,15 @@ class Door:
             return policy.FULL
         return refusal
 
-    async def _ask(self, arrival: Arrival, relay: Relay, request: Request, answer: Response) -> Refusal | None:
+    async def _ask(
+        self, arrival: Arrival, relay: Relay, request: Request, answer: Response, rules: Rules
+    ) -> Refusal | None:
         """Whether the CSMS does, which is dialled for it; then it is relayed."""
-        offer = policy.offer(offered(request), self._settings.ocpp_versions)
+        offer = policy.offer(offered(request), rules.stations.ocpp_versions)
         inspect = self._guard.inspector(arrival.certificate)
         values = () if inspect else request.headers.get_all(EXTENSIONS)  # what is to be looked into comes plain
-        offers = deflate.towards_csms(values, compress=self._target.compress)
-        csms = await dial(self._target, request, offer, offers, self._turn)
+        offers = deflate.towards_csms(values, compress=rules.target.compress)
+        csms = await dial(rules.target, request, offer, offers, self._turn)
         if isinstance(csms, Refusal):
             self._heard(csms)
             return csms
@@ -195,12 +215,12 @@ class Door:
         try:
             agreed = offers.agreement(csms.response.headers.get_all(EXTENSIONS), csms.deflate)
             if self._join(arrival, csms, relay, accepted(answer, csms.response, csms.subprotocol, agreed.field)):
-                limit, every = self._settings.max_message_size, self._settings.ping_interval_seconds
+                limit, every = rules.stations.max_message_size, rules.stations.ping_interval_seconds
                 self._pairs[relay].begin(
                     End(arrival.transport, Manner("station", every, limit, bool(agreed.field)), bytes(arrival.early)),
                     End(
                         csms.transport,
-                        Manner("csms", self._target.ping_interval, limit, bool(csms.deflate)),
+                        Manner("csms", rules.target.ping_interval, limit, bool(csms.deflate)),
                         csms.early(),
                     ),
                     *agreed.translators(limit, inspect),

@@ -48,6 +48,10 @@ class Guard:
         self._setbacks = Setbacks()
         self._waiting = 0
 
+    def reconfigure(self, stations: Stations, passwords: Passwords | None) -> None:
+        """For those that come from now on; failures are not forgotten."""
+        self._wss, self._passwords = stations.wss, passwords
+
     def inspector(self, certificate: dict[str, Any] | None) -> Callable[[bytes], None] | None:
         """What is to see each message of a station that has shown that; None: nothing (B01.FR.11)."""
         if not certificate or self._wss is None or self._wss.certificate_identity != "cn":

@@ -39,6 +39,11 @@ class Pacing:
         self._queue: deque[asyncio.Future[None]] = deque()
         self._timer: Timer | None = None
 
+    def reconfigure(self, rate: float, room: int) -> None:
+        """So many from now on; those that wait go on at the new rate, though they are more than there is room for."""
+        self._turns.rate, self._room = rate, room
+        self._wind(anew=True)
+
     def __len__(self) -> int:
         return len(self._queue)
 

@@ -17,7 +17,7 @@ from localctl.errors import ConfigurationError
 from localctl.relay.basic import password_of
 from localctl.relay.policy import Refusal
 from localctl.relay.scrypt import Hash, decoy, parse
-from localctl.renewal import LOOK_SECONDS, Watched
+from localctl.renewal import Watched
 
 KEY: Final = "stations.password_file"
 _ALLOWED: Final = "allowed: lines of `localctl password IDENTITY`, comments that begin with #"
@@ -59,14 +59,10 @@ class Passwords:
         self._right[name] = seal
         return None
 
-    async def watch(self) -> None:
-        """Look for ever whether the file has changed."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self.look()
-
     async def look(self) -> None:
-        """Use the file where it has changed; one of no use is told, and what was read before stays."""
+        """Use the file where it has changed; one of no use is told, and what was read before stays. To be called every
+        LOOK_SECONDS of ``renewal``.
+        """
         if not self._files.have_changed():
             return
         try:

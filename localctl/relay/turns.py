@@ -14,7 +14,7 @@ BURST_SECONDS: Final = 0.25
 
 @dataclass(slots=True)
 class Turns:
-    """``rate`` is a second's worth, above 0. ``full_at`` is when the bucket will be full again."""
+    """``rate`` is a second's worth, above 0; it may change. ``full_at`` is when the bucket will be full again."""
 
     rate: float
     full_at: float = -inf

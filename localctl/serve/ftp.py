@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from localctl.config import Publish
 from localctl.metrics import Metrics
 from localctl.pulse import INTERVAL_SECONDS, Pulse
 from localctl.renewal import LOOK_SECONDS, Files
 from localctl.serve.ftp_library import FTPServer, IOLoop
-from localctl.serve.ftp_session import Session, session_class
+from localctl.serve.ftp_session import Session, session_class, set_terms
 from localctl.serve.transfer import Lending
 from localctl.starvation import PAUSE_SECONDS, Starvation
 from localctl.store.catalogue import Catalogue
@@ -49,6 +50,7 @@ class FtpServer:
         self._session_class = session_class(self._lending, idle_timeout, passive_ports, certificate)
         self._certificate = certificate
         self._thread: threading.Thread | None = None
+        self._server: _Listener | None = None
         self._deadline: float | None = None  # monotonic seconds; set once, by stop()
 
     def start(self) -> Address:
@@ -57,11 +59,19 @@ class FtpServer:
         address = tcp.bound(sock)
         _take_over_log()
         loop = IOLoop()
-        most = 2 * self._lending.catalogue.max_transfers + _SPARE_CONNECTIONS
-        server = _Listener(sock, self._session_class, loop, most)
+        self._server = server = _Listener(sock, self._session_class, loop, self._most_connections())
         self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
         self._thread.start()
         return address
+
+    def reconfigure(self, publish: Publish) -> None:
+        """By these from now on, transfers under way as well; a session keeps its own time-out. From any thread."""
+        self._lending.idle_timeout = publish.idle_timeout_seconds
+        ports = publish.ftp.passive_ports if publish.ftp else None
+        set_terms(self._session_class, publish.idle_timeout_seconds, ports)
+        if self._server:
+            self._server.max_cons = self._most_connections()
+        _take_over_log()  # whose level may be another
 
     def refuse(self) -> None:
         """Answer new sessions and transfers with 421 from now on. From any thread."""
@@ -89,6 +99,9 @@ class FtpServer:
             server.close()
             _say_goodbye(loop)
             loop.close()
+
+    def _most_connections(self) -> int:
+        return 2 * self._lending.catalogue.max_transfers + _SPARE_CONNECTIONS
 
     def _load(self) -> None:
         from localctl.serve import ftps

@@ -200,10 +200,17 @@ def session_class(
         **secure,
         "lending": lending,
         "authorizer": anonymous,
-        "timeout": idle_timeout,
-        "passive_ports": passive_ports,
         "abstracted_fs": type("Files", (PublishedFiles,), {"catalogue": lending.catalogue}),
-        "dtp_handler": type("Data", (data,), {"timeout": idle_timeout}),
-        "passive_dtp": type("Waiting", (DataListener,), {"timeout": min(idle_timeout, _CONNECTING_SECONDS)}),
+        "dtp_handler": type("Data", (data,), {}),
+        "passive_dtp": type("Waiting", (DataListener,), {}),
     }
-    return type("StationSession", (session,), settings)
+    made = type("StationSession", (session,), settings)
+    set_terms(made, idle_timeout, passive_ports)
+    return made
+
+
+def set_terms(session: type[Session], idle_timeout: float, passive_ports: range | None) -> None:
+    """What holds for the sessions and data connections that begin from now on. From any thread: each is one value."""
+    session.timeout = session.dtp_handler.timeout = idle_timeout
+    session.passive_dtp.timeout = min(idle_timeout, _CONNECTING_SECONDS)
+    session.passive_ports = passive_ports

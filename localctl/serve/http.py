@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from localctl.config import Publish
 from localctl.errors import LendError
 from localctl.metrics import Metrics
 from localctl.pulse import Pulse
@@ -73,6 +74,10 @@ class HttpServer:
         self._thread.start()
         self._ready.result()
         return address
+
+    def reconfigure(self, publish: Publish) -> None:
+        """By these from now on, transfers under way as well. From any thread."""
+        self._lending.idle_timeout = publish.idle_timeout_seconds
 
     def refuse(self) -> None:
         """Answer new transfers with 503 from now on. From any thread."""

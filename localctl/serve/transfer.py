@@ -33,7 +33,9 @@ _log = logging.getLogger("localctl.serve")
 
 
 class Lending:
-    """What one listener lends. One thread uses it, but for ``refuse`` and ``refusing``; times are in seconds."""
+    """What one listener lends. One thread uses it, but for ``refuse``, ``refusing`` and ``idle_timeout``, which any
+    thread may set; times are in seconds.
+    """
 
     def __init__(
         self,
@@ -46,7 +48,6 @@ class Lending:
     ) -> None:
         self.catalogue = catalogue
         self.idle_timeout = idle_timeout
-        self.sweep_interval = min(1.0, idle_timeout / 4)
         self.refusing = False
         self.running: set[Transfer] = set()
         self.on_end: Callable[[], None] = lambda: None
@@ -55,6 +56,11 @@ class Lending:
         self.clock = clock
         self._now = now
         self._strangers = Seldom(clock)
+
+    @property
+    def sweep_interval(self) -> float:
+        """How often to sweep."""
+        return min(1.0, self.idle_timeout / 4)
 
     def refuse(self) -> None:
         """From now on nothing more is lent; what runs goes on."""

@@ -63,6 +63,11 @@ class Catalogue:
     _ids: "count[int]" = field(default_factory=lambda: count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def reconfigure(self, max_transfers: int, max_per_address: int, networks: tuple[Network, ...]) -> None:
+        """What is lent from now on; transfers under way go on."""
+        with self._lock:
+            self.max_transfers, self.max_per_address, self.networks = max_transfers, max_per_address, networks
+
     def add(self, file: PublishedFile) -> None:
         """From now on ``file`` can be lent."""
         with self._lock:
@@ -80,7 +85,8 @@ class Catalogue:
 
     def admits(self, peer: str) -> bool:
         """Whether anything is lent to the address ``peer``."""
-        return not self.networks or is_within(peer, self.networks)
+        networks = self.networks  # which the main loop may put others in the place of
+        return not networks or is_within(peer, networks)
 
     def lend(self, checksum: str, name: str, protocol: Protocol, peer: str, now: float) -> Loan:
         """Begin a transfer to the address ``peer`` at ``now`` (Unix seconds).

@@ -43,13 +43,28 @@ class Inspector:
         self._metrics = metrics
         self._condemn = condemn
         self._monotonic = monotonic
+        self._changed = asyncio.Event()
+
+    def reconfigure(self, settings: Firmware) -> None:
+        """By these from now on; the file that is being read is read to its end."""
+        self._settings = settings
+        self._changed.set()
 
     async def run(self) -> None:
         """One pass an interval, until cancelled."""
         while True:
             for file in self._catalogue.files():
                 await self.inspect(file)
-            await asyncio.sleep(self._settings.integrity_interval_seconds)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """For the interval, also where that becomes another meanwhile."""
+        began = self._monotonic()
+        while (left := began + self._settings.integrity_interval_seconds - self._monotonic()) > 0:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
 
     async def inspect(self, file: PublishedFile) -> None:
         """Look at one file; a damaged one is withdrawn at once, though it is being downloaded."""

@@ -8,6 +8,8 @@ that is on record must begin, a withdrawal must not stay half done.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from websockets.exceptions import ConnectionClosed
@@ -56,12 +58,15 @@ class Uplink:
         self._answering = asyncio.Lock()
         self._room = asyncio.Semaphore(MOST_REQUESTS)
         self._sender = Sender(self.session, outbox, self._means(controller))
-        self._backoff = Backoff(
-            settings.retry_backoff_wait_minimum_seconds,
-            settings.retry_backoff_random_range_seconds,
-            settings.retry_backoff_repeat_times,
-        )
+        self._changed = asyncio.Event()
         self._count()
+
+    def reconfigure(self, settings: Csms) -> None:
+        """For what is dialled and sent from now on; one that waits for its next try has it now, after a change."""
+        if settings != self._settings:
+            self._changed.set()
+        self._settings = settings
+        self._dialler = replace(self._dialler, settings=settings)
 
     def _means(self, who: Controller) -> Means:
         us = (who.vendor_name, who.model, who.serial_number, self._dialler.software)
@@ -69,7 +74,7 @@ class Uplink:
             lambda reason: messages.boot_notification(reason, *us),
             self._settle_surely,
             self._count,
-            self._settings.call_timeout_seconds,
+            lambda: self._settings.call_timeout_seconds,
             self._metrics,
             self._clock,
         )
@@ -106,9 +111,15 @@ class Uplink:
                     self._metrics.csms_connection_failures.labels(fault.reason).inc()
                     self.last_error = str(fault)
                     failures += 1
-                    pause = self._backoff.delay(failures, self._clock.random())
+                    pause = _backoff(self._settings).delay(failures, self._clock.random())
                     log.warning("no connection to the CSMS: %s; trying again in %.1f s", fault, pause)
-                    await asyncio.sleep(pause)
+                    await self._wait(pause)
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()
 
     async def _serve(self, link: Link, handlers: Handlers) -> None:
         """Read and send until the connection ends. Raises LinkFailed."""
@@ -129,6 +140,7 @@ class Uplink:
             log.exception("the connection to the CSMS ends by a fault of localctl")
         finally:
             self.link = None
+            self._changed.clear()  # that was for the next dial, which comes after its pause
             self._count()
             await link.socket.close(1001)
         code, reason = link.socket.close_code, link.socket.close_reason
@@ -194,6 +206,14 @@ class Uplink:
         self._metrics.csms_connected.set(self.is_ready)
         self._metrics.csms_queue_messages.set(len(self._outbox))
         self._metrics.csms_queue_oldest.set(self._outbox.oldest())
+
+
+def _backoff(settings: Csms) -> Backoff:
+    return Backoff(
+        settings.retry_backoff_wait_minimum_seconds,
+        settings.retry_backoff_random_range_seconds,
+        settings.retry_backoff_repeat_times,
+    )
 
 
 async def _reply(link: Link, call: frames.Call, handlers: Handlers) -> tuple[str, Then]:

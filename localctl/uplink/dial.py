@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.datastructures import HeadersLike
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from localctl.config import Csms
@@ -28,6 +29,10 @@ MAX_MESSAGE: Final = 2**20
 
 _library_log = logging.getLogger("localctl.uplink.websockets")
 _library_log.setLevel(logging.WARNING)  # at DEBUG it tells every frame and header, the password among them
+
+_SILENCE: Final = (
+    "the CSMS ended the connection without a word, as servers do that refuse our certificate (csms.cert_file)"
+)
 
 Answer = asyncio.Future[frames.CallResult | frames.CallError]
 
@@ -48,6 +53,30 @@ class _Dial(connect):
     def process_redirect(self, exc: Exception) -> Exception | str:
         """Refuse."""
         return exc
+
+
+class _Connection(ClientConnection):
+    """With TLS 1.3 a server refuses our certificate when we are through with the handshake: `websockets` would say only
+    that no answer came.
+    """
+
+    lost: Exception | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What ended it is kept."""
+        self.lost = exc
+        super().connection_lost(exc)
+
+    async def handshake(
+        self, additional_headers: HeadersLike | None = None, user_agent_header: str | None = None
+    ) -> None:
+        """Ask, and raise what TLS says of it where that is why no answer came."""
+        try:
+            await super().handshake(additional_headers, user_agent_header)
+        except InvalidHandshake:
+            if isinstance(self.lost, ssl.SSLError):
+                raise self.lost from None
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +105,12 @@ class Dialler:
                 ping_timeout=PING_TIMEOUT_SECONDS,
                 close_timeout=CLOSE_TIMEOUT_SECONDS,
                 max_size=MAX_MESSAGE,
+                create_connection=_Connection,
                 logger=_library_log,
             )
         except (InvalidHandshake, OSError, EOFError, UnicodeError) as fault:
+            if settings.cert_file and _is_silence(fault):
+                raise LinkFailed("tls", _SILENCE) from fault
             raise LinkFailed(*_failure(fault, self.now())) from fault
         version = SUBPROTOCOLS.get(opened.subprotocol or "")
         if version is None:
@@ -93,6 +125,13 @@ class Dialler:
             return {}
         token = base64.b64encode(f"{self.identity}:{password}".encode()).decode()
         return {"Authorization": f"Basic {token}"}
+
+
+def _is_silence(fault: Exception) -> bool:
+    """Whether the CSMS has ended the connection, in the handshake of TLS or behind it, and has not said why."""
+    if isinstance(fault, InvalidMessage):
+        return isinstance(fault.__cause__, EOFError)
+    return isinstance(fault, ConnectionResetError)
 
 
 def _failure(fault: Exception, now: float) -> tuple[str, str]:
@@ -112,6 +151,8 @@ def _failure(fault: Exception, now: float) -> tuple[str, str]:
             named = "dns", "csms.url does not name a host that could exist"
         case TimeoutError():
             named = "timeout", "the CSMS did not answer in time"
+        case ConnectionResetError(errno=None):  # asyncio's, for an end within the handshake of TLS
+            named = "tls", "the CSMS ended the connection in the middle of the TLS handshake"
         case OSError(errno=int(number)):  # asyncio's own words are for programmers
             named = "refused", f"the CSMS cannot be reached: {os.strerror(number)}"
         case _:

@@ -43,13 +43,13 @@ class Means:
     """What the sender works with.
 
     ``boot`` makes a BootNotification's payload of its reason; ``settle`` makes it last that a notification was
-    answered; ``told`` is called after each turn; ``timeout`` is how long a CALL waits for its answer, in seconds.
+    answered; ``told`` is called after each turn; ``timeout`` tells how long a CALL waits for its answer, in seconds.
     """
 
     boot: Callable[[str], frames.Payload]
     settle: Callable[[Notification], Awaitable[None]]
     told: Callable[[], None]
-    timeout: float
+    timeout: Callable[[], float]
     metrics: Metrics
     clock: Clock
 
@@ -174,7 +174,7 @@ class Sender:
         call = frames.Call(self._clock.new_id(), action, payload)
         waiting: Answer = asyncio.get_running_loop().create_future()
         link.ledger.open(call.id, waiting)
-        timeout = self._means.timeout
+        timeout = self._means.timeout()
         try:
             with self._means.metrics.csms_call_duration.labels(action).time():
                 async with asyncio.timeout(timeout):

@@ -47,10 +47,19 @@ class Authority:
             issuer.issue_cert("127.0.0.1", common_name=common_name, key_type=EC).configure_cert(context)
         return context
 
-    def server(self, *, demanding: bool = False) -> ssl.SSLContext:
-        """What a CSMS on 127.0.0.1 has; a ``demanding`` one wants a certificate of ours of its clients."""
+    def server(
+        self,
+        *,
+        demanding: bool = False,
+        host: str = "127.0.0.1",
+        begins: datetime | None = None,
+        ends: datetime | None = None,
+    ) -> ssl.SSLContext:
+        """What a CSMS has whose certificate is for ``host`` and that time; a ``demanding`` one wants one of ours of its
+        clients.
+        """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._ca.issue_cert("127.0.0.1", key_type=EC).configure_cert(context)
+        self._ca.issue_cert(host, key_type=EC, not_before=begins, not_after=ends).configure_cert(context)
         if demanding:
             self._ca.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED

@@ -141,3 +141,25 @@ async def test_without_a_window_it_never_closes() -> None:
             await asyncio.sleep(0)
         assert not during.done()
         during.cancel()
+
+
+async def test_another_window_is_seen_by_who_waits() -> None:
+    """Who waits for it to open goes on once there is none; what goes on in a window that is taken away is not ended."""
+    wall = Wall(NIGHT)
+    made = gate("01:00-05:00", wall)
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(TIMEOUT):
+        waiting = tasks.create_task(made.opened(), name="waiting")
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        made.window = None
+        await waiting
+    wall = Wall(NIGHT + 2 * HOUR)
+    made = gate("01:00-05:00", wall)
+    async with asyncio.TaskGroup() as tasks:
+        during = tasks.create_task(made.during(never()), name="during")
+        await asyncio.sleep(0)
+        made.window = None
+        while wall.now < NIGHT + 6 * HOUR:  # noqa: ASYNC110  the wall's own time
+            await asyncio.sleep(0)
+        assert not during.done()
+        during.cancel()

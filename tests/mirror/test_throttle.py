@@ -93,3 +93,19 @@ def test_the_kernel_takes_in_little_ahead_of_a_low_rate() -> None:
     with socket.socket() as ordinary:
         default = ordinary.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     assert sizes == [50_000, default, default]  # Linux doubles what it is told
+
+
+async def test_another_rate_counts_at_once() -> None:
+    """Down to none at all."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    throttle = Throttle(1000, lambda: 5.0, sleep)
+    await throttle.pay(2000)
+    throttle.reconfigure(4000)
+    await throttle.pay(2000)
+    throttle.reconfigure(0)
+    await throttle.pay(2000)
+    assert slept == [1.0, 1.5]

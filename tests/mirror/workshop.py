@@ -18,6 +18,7 @@ from localctl.mirror.download import Downloading
 from localctl.mirror.gate import Gate
 from localctl.mirror.origins.schemes import Origins
 from localctl.mirror.publisher import Publisher
+from localctl.mirror.slots import Slots
 from localctl.mirror.throttle import Throttle
 from localctl.mirror.workshop import Workshop
 from localctl.ocpp.frames import Payload
@@ -171,7 +172,7 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
             shelf,
             catalogue,
             Downloading(settings, origin, disk, threads, metrics, monotonic, throttle),
-            asyncio.Semaphore(settings.max_concurrent_downloads),
+            Slots(settings.max_concurrent_downloads),
             parts.pop("gate", None) or Gate(None, lambda: 1e9),
             **{"uris": uris, "notify": notify, "now": lambda: 1e9, "random": lambda: 0.5, "failed": failed, **parts},
         )

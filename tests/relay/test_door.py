@@ -8,6 +8,7 @@ import socket
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request, Response
 
 from localctl.config import Csms, Stations, StationsWs
@@ -401,3 +402,27 @@ async def test_ipv6(peer: Peer) -> None:
     async with connect(house.url(), subprotocols=["ocpp1.6"], proxy=None):  # type: ignore[list-item]  # a NewType of str
         assert house.door.stations()[0].peer == "::1"
     await house.door.stop()
+
+
+async def test_other_settings_count_for_who_comes(peer: Peer, open_house: OpenHouse) -> None:
+    """Row 35: who is relayed stays, with the largest message that it came under; who comes is under the new rules; the
+    CSMS is the same whatever its URL is said to be now.
+    """
+    house = await open_house(peer.url)
+    first = await house.station()
+    first_csms = await peer.accepted()
+    stations = Stations(allowed_identities=("CS-*",), max_stations=2, max_message_size=100, ocpp_versions=("1.6",))
+    csms = Csms(url="ws://csms.example.com", compression=False, ping_interval_seconds=0, max_dials_per_second=50)
+    house.door.reconfigure(stations, csms, None)
+    assert (await turned_away(house, "/ocpp/XX-1")).status == 404
+    second = await house.station("/ocpp/CS-2", subprotocols=["ocpp2.0.1", "ocpp1.6"], compression=None)
+    assert second.subprotocol == "ocpp1.6"
+    assert (await turned_away(house, "/ocpp/CS-3")).status == 101  # OCPP 2.0.1 is not spoken any more
+    with pytest.raises(InvalidStatus) as full:
+        await house.station("/ocpp/CS-3", subprotocols=["ocpp1.6"])
+    assert full.value.response.status_code == 503
+    await first.send("x" * 1000)
+    assert await first_csms.recv() == "x" * 1000
+    await second.send("x" * 1000)
+    await asyncio.wait_for(second.wait_closed(), PATIENCE)
+    assert second.close_code == 1009

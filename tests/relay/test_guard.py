@@ -249,3 +249,15 @@ def test_tls_that_is_broken_off(fault: OSError | ValueError) -> None:
     house = House()
     house.guard.tls_failed(fault)
     assert house.value("auth_failures_total", listener="stations.wss") == 0
+
+
+async def test_other_settings_count_for_who_comes() -> None:
+    """Other passwords, or none; other serial numbers."""
+    house = House(serials={"CS-1": "SN-1"})
+    assert await house.guard.judge("CS-1", certificate("SN-1"), None) is None
+    wss = StationsWss(cert_file="c", key_file="k", client_ca_file="ca", serials={"CS-1": "SN-2"})
+    house.guard.reconfigure(Stations.model_construct(wss=wss), cast("Passwords", Book()))
+    refusal = await house.guard.judge("CS-1", certificate("SN-1"), None)
+    assert refusal is not None
+    assert refusal.result == "certificate"
+    assert await house.guard.judge("CS-1", None, "Basic x") is WRONG

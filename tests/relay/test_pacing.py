@@ -152,3 +152,17 @@ async def test_on_a_real_loop_all_get_their_turns() -> None:
     turns = await asyncio.gather(*(pacing.turn() for _ in range(1000)))
     assert turns == [True] * 1000
     assert len(pacing) == 0
+
+
+async def test_another_rate_counts_for_those_that_wait() -> None:
+    """They go on at it, more than there is room for now; who comes waits no more if there is none."""
+    async with asyncio.TaskGroup() as tasks:
+        site = Site(tasks)
+        site.come("a", "b", "c", "d")
+        await site.clock.go(0.1)
+        site.pacing.reconfigure(10, 2)
+        site.come("e")
+        await site.clock.go(5)
+    assert [name for name, _ in site.begun] == ["a", "b", "c", "d"]
+    assert site.begun[-1][1] - site.begun[-2][1] == pytest.approx(0.1)
+    assert site.refused == ["e"]

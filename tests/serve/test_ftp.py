@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from localctl.config import Publish, PublishFtp
 from localctl.errors import ListenError
 from localctl.serve.ftp import FtpServer
 from localctl.values import Address
@@ -197,3 +198,26 @@ def test_without_descriptors_the_listener_pauses(shop: Shop, tmp_path: Path, cap
     run(WHOLE["curl"], shop, address, tmp_path)
     assert (tmp_path / "out").read_bytes() == shop.content
     assert len(caplog.records) == 1
+
+
+def test_other_settings_count_while_it_serves(shop: Shop) -> None:
+    """Data connections on other ports, more or fewer sessions, another patience for those that come; a transfer that is
+    under way gets to its end.
+    """
+    server, address = shop.ftp()
+    early = Talk(address)
+    with early.data(slow=True) as data:
+        assert early(f"RETR {shop.path}").startswith("1")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        shop.catalogue.max_transfers = 0
+        server.reconfigure(Publish(idle_timeout_seconds=0.5, ftp=PublishFtp(passive_ports=range(port, port + 1))))
+        assert server._server
+        assert server._server.max_cons == 128
+        late = Talk(address)
+        assert late.port() == port
+        assert len(read_all(data)) == shop.file.size
+    assert early.reply().startswith("226")
+    assert late.reply().startswith("421")  # it has said nothing for too long
+    for talk in (early, late):
+        talk.close()

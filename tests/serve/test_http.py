@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from localctl.config import Publish
 from localctl.errors import ListenError
 from localctl.networks import parse_network
 from localctl.serve import http as serve_http
@@ -342,3 +343,15 @@ def test_without_descriptors_the_listener_pauses(web: Shop, tmp_path: Path, capl
     run(WHOLE["curl"], web, address, tmp_path)
     assert (tmp_path / "out").read_bytes() == web.content
     assert len(caplog.records) == 1
+
+
+def test_another_patience_counts_for_transfers_under_way(web: Shop) -> None:
+    """Who takes nothing is ended after it."""
+    server, address = web.http(idle_timeout=3600)
+    sock = web.dial(address, slow=True)
+    sock.sendall(f"GET {web.path} HTTP/1.0\r\n\r\n".encode())
+    web.until_running(1)
+    server.reconfigure(Publish(idle_timeout_seconds=0.2))
+    web.until_settled()
+    sock.close()
+    assert web.results(web.scheme)["idle"] == 1

@@ -255,3 +255,22 @@ def test_the_log_has_a_line_for_each_end(shop: Shop, lending: Lending, caplog: p
         f"The transfer of {NAME} to the station at {PEER} broke off after 0 bytes",
         f"Ended the transfer of {NAME} to the station at {PEER}: it took nothing any more",
     ]
+
+
+def test_another_patience_counts_for_transfers_under_way(
+    shop: Shop, lending: Lending, clock: Clock, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """What has stood still for longer than is allowed now is interrupted at the next sweep."""
+    far, near = pair
+    stalled: list[bool] = []
+    running = begin(lending, shop)
+    running.attach(near, 0, lambda: stalled.append(True))
+    clock.seconds = 5
+    lending.sweep()
+    assert not stalled
+    lending.idle_timeout = 2
+    assert lending.sweep_interval == 0.5
+    lending.sweep()
+    assert stalled == [True]
+    far.close()
+    near.close()

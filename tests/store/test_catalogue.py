@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import PurePath
 
 import pytest
@@ -201,3 +202,19 @@ def test_file_is_never_withdrawn_from_under_a_transfer() -> None:
     assert wrong == []
     assert catalogue.loans() == ()
     assert catalogue.withdraw(MD5)[0] is Withdrawal.WITHDRAWN
+
+
+def test_other_limits_hold_for_what_comes() -> None:
+    """Transfers under way go on, though they are more than are allowed now; other networks count at once."""
+    catalogue = Catalogue(max_transfers=2)
+    catalogue.add(published())
+    loans = [lend(catalogue), lend(catalogue)]
+    catalogue.reconfigure(1, 1, (ip_network("10.0.0.0/8"),))
+    assert list(catalogue.loans()) == loans
+    assert (catalogue.admits("10.0.0.1"), catalogue.admits("192.0.2.1")) == (True, False)
+    catalogue.end(loans[0])
+    with pytest.raises(TransfersExhausted):
+        lend(catalogue)
+    catalogue.reconfigure(2, 0, ())
+    assert catalogue.admits("192.0.2.1")
+    assert lend(catalogue) in catalogue.loans()

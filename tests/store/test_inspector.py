@@ -107,3 +107,24 @@ async def test_reading_keeps_to_its_rate(store: Store) -> None:
     began = time.monotonic()
     await inspecting(store, [], integrity_rate=len(BODY) * 4).inspect(file)
     assert time.monotonic() - began >= 0.25
+
+
+async def test_another_interval_counts_at_once(store: Store) -> None:
+    """Though the pause for the one before has begun."""
+    condemned: list[str] = []
+    inspector = inspecting(store, condemned, integrity_interval_seconds=86400)
+    async with asyncio.TaskGroup() as tasks:
+        passes = tasks.create_task(inspector.run())
+        while not _is_resting(inspector):  # noqa: ASYNC110  nobody would set an event
+            await asyncio.sleep(0.005)
+        _flip(store.files.published(CHECKSUM, "fw.bin"))
+        inspector.reconfigure(Firmware.model_validate({"integrity_interval_seconds": 0.01}))
+        async with asyncio.timeout(20):
+            while not condemned:  # noqa: ASYNC110  nobody would set an event
+                await asyncio.sleep(0.005)
+        passes.cancel()
+
+
+def _is_resting(inspector: Inspector) -> bool:
+    """Whether it waits for another interval, or for the end of this one."""
+    return bool(inspector._changed._waiters)

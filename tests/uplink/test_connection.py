@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from localctl.config import Csms as Settings
 from localctl.errors import StorageError
 from localctl.ocpp.frames import Payload
 from localctl.ocpp.messages import PublishFirmwareRequest, answer
@@ -15,8 +17,8 @@ from localctl.store.records import Notification
 from localctl.uplink import dial
 from localctl.uplink.connection import MOST_REQUESTS
 from localctl.uplink.handlers import Then
-from tests.actors.csms import Csms
-from tests.actors.link import CallError
+from tests.actors.csms import IGNORE, Answer, Csms
+from tests.actors.link import Call, CallError
 from tests.uplink.controller import LC, MD5, PUBLISH, Controller, Mirror, call, controller, gone, trigger, until
 
 BOOT = "BootNotification"
@@ -352,7 +354,7 @@ async def test_a_fault_of_ours_in_the_sender(caplog: pytest.LogCaptureFixture) -
 async def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Neither our password nor the credentials in a location are in the log, at any level."""
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("localctl").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "localctl")
     async with Csms(passwords={LC: PASSWORD}) as csms, controller(csms.url, basic_auth_password=PASSWORD):
         await csms.controller()
         location = "http://user:s3cret@files.example.com/fw.bin"
@@ -361,3 +363,36 @@ async def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("localctl")]
     assert any("connected to the CSMS" in line for line in lines)
     assert not [line for line in lines if PASSWORD in line or "s3cret" in line or "Basic " in line]
+
+
+async def test_a_change_is_tried_at_once() -> None:
+    """Who waits for the next try has it with the new password; a change while connected costs no pause later."""
+    keys: dict[str, Any] = {"retry_backoff_wait_minimum_seconds": 3600}
+    async with Csms(passwords={LC: PASSWORD}) as csms, controller(csms.url, **keys) as made:
+        await until(lambda: made.uplink.last_error)
+        same = Settings(url=csms.url, **keys)
+        made.uplink.reconfigure(same)
+        made.uplink.reconfigure(same.model_copy(update={"basic_auth_password": SecretStr(PASSWORD)}))
+        await csms.controller()
+        await until(lambda: made.uplink.is_ready)
+        tries = len(csms.handshakes)
+        made.uplink.reconfigure(same)
+        gone(csms.link(LC))
+        await until(lambda: made.uplink.link is None)
+        await asyncio.sleep(0.1)
+        assert len(csms.handshakes) == tries
+
+
+async def test_another_call_timeout_counts_for_the_next_call() -> None:
+    """On the connection that is open."""
+    async with Csms() as csms, controller(csms.url, call_timeout_seconds=3600) as made:
+        await csms.controller()
+        await until(lambda: made.uplink.is_ready)
+
+        async def ignore(_: Call) -> Answer | None:
+            return IGNORE
+
+        csms.hooks["PublishFirmwareStatusNotification"] = ignore
+        made.uplink.reconfigure(Settings(url=csms.url, call_timeout_seconds=0.05))
+        made.notify("Downloading")
+        await until(lambda: made.outbox.due_at() > made.clock())

@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from localctl.metrics import CONNECTION_FAILURES
 from localctl.tls import client_context
 from localctl.uplink.dial import Dialler
 from tests.actors.csms import Csms
-from tests.actors.greeter import greeting, listening, plain
+from tests.actors.greeter import Answer, greeting, listening, plain
 from tests.actors.ports import HeldPort
 from tests.uplink.controller import LC, dialler
 
@@ -229,6 +231,63 @@ async def test_tls_that_ends_after_the_handshake(authority: trustme.CA, tmp_path
     with listening(greeting(served(authority))) as (host, port):
         fault = await failure(dialler(f"wss://{host}:{port}/ocpp", tls=ours))
     assert fault.reason == "protocol"
+
+
+def strict(context: ssl.SSLContext) -> Answer:
+    """Tell who shows no good certificate, and read what he says to its end: a reset would take the word away."""
+
+    def answer(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
+            with pytest.raises(ssl.SSLError):
+                tls.do_handshake()
+            socket.socket.shutdown(tls, socket.SHUT_WR)
+            while socket.socket.recv(tls, 10_000):
+                pass
+
+    return answer
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_certificate_of_ours_that_has_ended(
+    authority: trustme.CA, tmp_path: Path, newest: ssl.TLSVersion
+) -> None:
+    """Faults, row 36: the CSMS's refusal is told, also in TLS 1.3, where it comes behind the handshake."""
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    own = authority.issue_cert("LC", not_after=datetime.now(UTC) - timedelta(days=1))
+    (tmp_path / "own.pem").write_bytes(own.private_key_and_cert_chain_pem.bytes())
+    files = {"cert_file": str(tmp_path / "own.pem"), "key_file": str(tmp_path / "own.pem")}
+    ours = client_context("csms", ca_file=str(tmp_path / "ca.pem"), **files)
+    context = served(authority)
+    context.maximum_version = newest
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    with listening(strict(context)) as (host, port):
+        fault = await failure(dialler(f"wss://{host}:{port}/ocpp", tls=ours, **files))
+    assert (fault.reason, str(fault)) == ("tls", "it refuses our certificate: cert_file must name one that it accepts")
+
+
+async def test_a_csms_that_ends_without_a_word(authority: trustme.CA, tmp_path: Path) -> None:
+    """Faults, row 36: behind TLS our certificate is suspected, where we show one; within it the handshake failed."""
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    ours = client_context("csms", ca_file=str(tmp_path / "ca.pem"))
+    files = {"cert_file": "/own.pem", "key_file": "/own.pem"}
+
+    def silent(connection: socket.socket) -> None:
+        with served(authority).wrap_socket(connection, server_side=True) as tls:
+            tls.recv(10_000)
+
+    with listening(silent) as (host, port):
+        fault = await failure(dialler(f"wss://{host}:{port}/ocpp", tls=ours, **files))
+        assert (fault.reason, "refuse our certificate (csms.cert_file)" in str(fault)) == ("tls", True)
+        fault = await failure(dialler(f"wss://{host}:{port}/ocpp", tls=ours))
+        assert fault.reason == "protocol"
+
+    def rude(connection: socket.socket) -> None:
+        connection.recv(10_000)
+
+    with listening(rude) as (host, port):
+        fault = await failure(dialler(f"wss://{host}:{port}/ocpp", tls=ours))
+        assert fault.reason == "tls"
 
 
 async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

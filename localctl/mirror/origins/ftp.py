@@ -57,8 +57,18 @@ class FtpOrigin:
     def __init__(self, settings: Firmware, tls: ssl.SSLContext) -> None:
         self._settings = settings
         self._tls = tls
-        self._talk_seconds = settings.connect_timeout_seconds + settings.idle_timeout_seconds
-        self._threads = ThreadPoolExecutor(settings.max_concurrent_downloads, thread_name_prefix="ftp-origin")
+        self._threads = _threads(settings)
+
+    def reconfigure(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+        """By these from now on; a session that is under way keeps its TLS."""
+        if settings.max_concurrent_downloads != self._settings.max_concurrent_downloads:
+            self._threads.shutdown(wait=False)  # what they are at is seen out; what follows goes to the others
+            self._threads = _threads(settings)
+        self._settings, self._tls = settings, tls
+
+    @property
+    def _talk_seconds(self) -> float:
+        return self._settings.connect_timeout_seconds + self._settings.idle_timeout_seconds
 
     async def close(self) -> None:
         """End the threads; every fetch has ended before."""
@@ -164,6 +174,11 @@ class FtpOrigin:
                 future.exception()  # nobody asks for it any more
             raise
         return future.result()
+
+
+def _threads(settings: Firmware) -> ThreadPoolExecutor:
+    """One for each download."""
+    return ThreadPoolExecutor(settings.max_concurrent_downloads, thread_name_prefix="ftp-origin")
 
 
 def place_of(location: str) -> Place:

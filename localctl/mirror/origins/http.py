@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import responses
@@ -52,7 +53,7 @@ class Sink(Protocol):
 class _GuardedResolver(AbstractResolver):
     """Names to addresses that may be connected to (aiohttp does not ask it about literal addresses)."""
 
-    def __init__(self, globs: tuple[str, ...]) -> None:
+    def __init__(self, globs: Callable[[], tuple[str, ...]]) -> None:
         self._globs = globs
         self._resolver = aiohttp.ThreadedResolver()
 
@@ -64,7 +65,7 @@ class _GuardedResolver(AbstractResolver):
         except UnicodeError:  # an empty label, or one above 63 characters
             raise OriginRefused(f"{host[:100]} is no name of a host") from None
         for entry in found:
-            if not address_allowed(entry["host"], self._globs):
+            if not address_allowed(entry["host"], self._globs()):
                 raise OriginRefused(f"{host} resolves to {entry['host']}, which is not among the allowed origins")
         return found
 
@@ -77,25 +78,22 @@ class HttpOrigin:
 
     def __init__(self, settings: Firmware, tls: ssl.SSLContext, user_agent: str) -> None:
         self._settings = settings
-        self._head_seconds = settings.connect_timeout_seconds + settings.idle_timeout_seconds
+        self._tls = tls
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=_GuardedResolver(settings.allowed_origins),
+                resolver=_GuardedResolver(lambda: self._settings.allowed_origins),
                 use_dns_cache=False,
-                ssl=tls,
                 force_close=True,
-                socket_factory=lambda info: new_socket(*info[:3], settings.max_rate),
-            ),
-            timeout=aiohttp.ClientTimeout(
-                total=None,  # aiohttp's own 300 s would end every long download
-                sock_connect=settings.connect_timeout_seconds,
-                sock_read=settings.idle_timeout_seconds,
+                socket_factory=lambda info: new_socket(*info[:3], self._settings.max_rate),
             ),
             headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": user_agent},
             auto_decompress=False,
-            read_bufsize=read_size(settings.max_rate),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+    def reconfigure(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+        """By these from now on; a request that is under way keeps its timeouts."""
+        self._settings, self._tls = settings, tls
 
     async def close(self) -> None:
         """End every connection."""
@@ -117,15 +115,27 @@ class HttpOrigin:
         headers = _range_headers(resume)
         for _ in range(MAX_REDIRECTS + 1):
             self._check(url)
-            async with asyncio.timeout(self._head_seconds):  # a head can drip too
-                response = await self._session.get(url, headers=headers, allow_redirects=False)
-            async with response:
+            async with await self._ask(url, headers) as response:
                 target = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if target is None:
                     await _receive(response, resume, sink)
                     return
                 url = _url(target, url)
         raise OriginRefused(f"the origin redirects more than {MAX_REDIRECTS} times")
+
+    async def _ask(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        settings = self._settings
+        connect, idle = settings.connect_timeout_seconds, settings.idle_timeout_seconds
+        async with asyncio.timeout(connect + idle):  # a head can drip too
+            return await self._session.get(
+                url,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._tls,
+                # aiohttp's own total of 300 s would end every long download
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=idle),
+                read_bufsize=read_size(settings.max_rate),
+            )
 
     def _check(self, url: URL) -> None:
         if url.scheme not in _SCHEMES or not url.host:

@@ -16,6 +16,11 @@ class Origins:
         self._http = HttpOrigin(settings, tls, user_agent)
         self._ftp = FtpOrigin(settings, tls)
 
+    def reconfigure(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+        """By these from now on, and what is connected to then is spoken to with ``tls``."""
+        self._http.reconfigure(settings, tls)
+        self._ftp.reconfigure(settings, tls)
+
     async def close(self) -> None:
         """End every connection."""
         await self._http.close()

@@ -287,3 +287,22 @@ def test_where_a_location_leads() -> None:
     assert (place.host, place.port, place.tls, place.path) == ("files.example.com", 21, True, "a b/fw.bin")
     assert (place.user, place.password) == ("us:er", "pass")
     assert place_of("ftp://h:2121/%2Fetc/fw?1").path == "/etc/fw?1"
+
+
+async def test_more_at_once_while_one_is_under_way(tmp_path: Path, root: Path) -> None:
+    """It goes on in another pool of threads; those of the first end."""
+    async with (
+        Vsftpd(tmp_path / "vsftpd", root) as vsftpd,
+        client(max_concurrent_downloads=1, max_rate=400_000) as made,
+    ):
+        bucket = Bucket()
+        async with asyncio.TaskGroup() as tasks:
+            fetch = tasks.create_task(made.fetch(f"{vsftpd.url}/fw.bin", START, bucket), name="fetch")
+            while not bucket.begun:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0)
+            first = made._threads
+            made.reconfigure(Firmware(allowed_origins=("127.0.0.1",), max_concurrent_downloads=2), made._tls)
+            await fetch
+        assert bucket.data == BODY
+        assert first._shutdown
+        assert not made._threads._shutdown

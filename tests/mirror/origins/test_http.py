@@ -512,3 +512,27 @@ def test_a_validator_that_could_not_be_kept(name: str) -> None:
     """RFC 9110 §8.8.3 allows bytes above ASCII in an ETag: such a file is fetched, and never resumed."""
     value = '"caf\udce9"' if name == "ETag" else "Lundi\udce9"
     assert _validator(CIMultiDictProxy(CIMultiDict({name: value, "Content-Length": "1"}))) == ""
+
+
+async def test_other_settings_count_for_what_is_asked_then(origin: Origin, shop: Nginx, authority: trustme.CA) -> None:
+    """Whom we may ask and whom we trust; a fetch that is under way keeps its own."""
+    context = client_context("firmware")
+    authority.configure_trust(context)
+    location = origin.script("/fw.bin", Reply(BODY))
+    async with client(max_rate=500_000) as made:
+        bucket = Bucket()
+        with pytest.raises(OriginFailed):
+            await made.fetch(f"{shop.url}/fw.bin", START, Bucket())
+        async with asyncio.TaskGroup() as tasks:
+            fetch = tasks.create_task(made.fetch(location, START, bucket), name="fetch")
+            while not bucket.begun:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0)
+            made.reconfigure(Firmware(allowed_origins=("10.*",)), context)
+            with pytest.raises(OriginRefused):
+                await made.fetch(location, START, Bucket())
+            await fetch
+        assert bucket.data == BODY
+        made.reconfigure(Firmware(allowed_origins=("127.0.0.1",)), context)
+        sealed = Bucket()
+        await made.fetch(f"{shop.url}/fw.bin", START, sealed)
+        assert sealed.data == BODY
