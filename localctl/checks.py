@@ -95,6 +95,7 @@ def _credentials(config: Config) -> Iterator[Check]:
         what = "csms.url: ends in controller.identity, and the identity is put behind it once more"
         yield Check("warn", what, "Leave it out of the URL, unless the CSMS really wants it twice.")
     yield from open_to_all("csms.basic_auth_password_file", csms.basic_auth_password_file)
+    yield from open_to_all("admin.password_file", config.admin.password_file)
 
 
 def _csms(config: Config, clock: Callable[[], float]) -> Iterator[Check]:

@@ -25,6 +25,7 @@ from localctl.admin.hand import Hands
 from localctl.config import Config
 from localctl.errors import DatabaseDamaged, LocalctlError, StateError, StorageError
 from localctl.listeners import Listeners
+from localctl.logs import Recent
 from localctl.metrics import Metrics
 from localctl.mirror.byhand import ByHand
 from localctl.mirror.download import Downloading
@@ -74,10 +75,11 @@ class Storage:
 
 
 class Daemon:
-    """localctl, from a configuration to its end."""
+    """localctl, from a configuration to its end; ``recent`` keeps what is logged."""
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
+    def __init__(self, config: Config, metrics: Metrics, recent: Recent | None = None) -> None:
         self._config = config
+        self._recent = recent or Recent()
         self._metrics = metrics
         self._state_dir = Path(config.controller.state_dir)
         self._files = FirmwareFiles(self._state_dir)
@@ -229,10 +231,13 @@ class Daemon:
             self._listeners.told,
             self._disk,
             self._listeners.uris,
+            (*([self._csms_certificate.files] if self._csms_certificate else ()), *self._listeners.certificates),
+            self._recent,
         )
 
     def _views(self, rooms: Rooms) -> Views:
-        return Views(rooms.unhealthy, rooms.unready, rooms.document, rooms.publisher.count, self._metrics.registry)
+        refresh, registry = rooms.publisher.count, self._metrics.registry
+        return Views(rooms.unhealthy, rooms.unready, rooms.summary, rooms.stations, refresh, registry)
 
     async def _watch_database(self, database: Database) -> None:
         """Raise DatabaseDamaged once it is: the next start makes it anew."""

@@ -1,6 +1,8 @@
 """Asking the running daemon, and telling what it said. It imports no room: a status must come quickly."""
 
+import base64
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -8,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from localctl.config import Config
-from localctl.errors import NotRunning
+from localctl.config import Admin, Config, read_secret
+from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
 
 TIMEOUT_SECONDS: Final = 5
+_CREDENTIALS: Final = "/run/credentials/localctl.service"  # where systemd keeps those of the service (systemd.exec(5))
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared with, not bound to
 
@@ -22,14 +25,35 @@ def ask_status(config: Config) -> Document:
     """The daemon's ``/api/status``. Raises NotRunning."""
     address = _admin_address(config)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(f"http://{address}/api/status", headers=_credentials(config.admin))
     try:
-        with opener.open(f"http://{address}/api/status", timeout=TIMEOUT_SECONDS) as answer:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             document: Document = json.load(answer)
+    except urllib.error.HTTPError as fault:
+        fault.close()
+        if fault.code == 401:
+            raise PasswordRefused(address) from None
+        raise NotRunning(address, str(fault)) from None
     except urllib.error.URLError as fault:
         raise NotRunning(address, str(fault.reason)) from fault
     except (OSError, ValueError) as fault:
         raise NotRunning(address, str(fault)) from fault
     return document
+
+
+def _credentials(admin: Admin) -> dict[str, str]:
+    """What proves to the daemon that we may ask. Raises ConfigurationError where the password cannot be read."""
+    password = admin.password.get_secret_value()
+    if admin.password_file:
+        environ = {"CREDENTIALS_DIRECTORY": _CREDENTIALS, **os.environ}
+        try:
+            password = read_secret(admin.password_file, environ)
+        except ValueError as fault:
+            line = f"admin.password_file: {fault}; allowed: a file that whoever asks may read (try it as root)"
+            raise ConfigurationError((line,)) from None
+    if not password:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"}
 
 
 def _admin_address(config: Config) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final
 
-from localctl.checking.verdict import Check, is_address, is_loopback
+from localctl.checking.verdict import Check
 from localctl.config import Config
 from localctl.lan import interface_addresses, published_host
-from localctl.networks import Networks, is_within
+from localctl.networks import Networks, is_address, is_loopback, is_within
 from localctl.values import WILDCARDS, Address
 
 _PRIVILEGED: Final = 1024
@@ -48,7 +48,7 @@ def address_free(key: str, address: Address) -> Check:
     if 0 < address.port < _PRIVILEGED and os.geteuid() == 0:
         return Check("warn", f"{what} is free for root; localctl's own user may not use it", _LOW_PORT)
     if key == "admin.listen" and not is_loopback(address.host):
-        advice = "It asks for no password: listen on 127.0.0.1, or keep others out by a firewall."
+        advice = "Its password crosses the network unencrypted: 127.0.0.1 and an SSH tunnel are the better way."
         return Check("warn", f"{what} is free, and open to the network", advice)
     return Check("ok", f"{what} is free")
 

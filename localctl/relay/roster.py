@@ -85,5 +85,9 @@ class Roster:
         """The stations that are relayed now, in the order in which their identities first joined."""
         return tuple(relay.seen() for relay in self._relays.values())
 
+    def relays(self) -> tuple[Relay, ...]:
+        """The same, to be looked at one by one."""
+        return tuple(self._relays.values())
+
     def __len__(self) -> int:
         return len(self._relays)
