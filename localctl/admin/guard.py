@@ -7,6 +7,7 @@ waits already is not heard.
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
@@ -35,13 +36,15 @@ _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="localctl", charset="UTF-8
 
 
 class Guard:
-    """``delay`` is how long a wrong password waits, in seconds."""
+    """``pause`` lets so many seconds pass."""
 
-    def __init__(self, settings: Admin, metrics: Metrics, delay: float = DELAY_SECONDS) -> None:
+    def __init__(
+        self, settings: Admin, metrics: Metrics, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._password = settings.password.get_secret_value()
         self._local = settings.listen is None or is_loopback(settings.listen.host)
         self._failures = metrics.auth_failures.labels("admin")
-        self._delay = delay
+        self._pause = pause
         self._waiting: Counter[str] = Counter()
         self._told = Seldom()
 
@@ -71,7 +74,7 @@ class Guard:
             log.warning("%s has sent a wrong user or password to admin.listen", peer)
         self._waiting[peer] += 1
         try:
-            await asyncio.sleep(self._delay)
+            await self._pause(DELAY_SECONDS)
         finally:
             self._waiting[peer] -= 1
             if self._waiting[peer] <= 0:
