@@ -10,6 +10,7 @@ from typing import Final
 from localctl.admin.markup import badge, facts, heading, items, moment, progress, size, text
 from localctl.admin.stream import STATIONS, Document, Form, event
 
+MOST_TRANSFERS: Final = 100  # that are shown: they change every second, and nobody reads more
 _DAY: Final = 86400
 _SOON_DAYS: Final = 30  # as localctl check has it
 _STATES: Final = {
@@ -134,8 +135,10 @@ def _checksum(file: Document) -> str:
 
 
 def _transfers(transfers: Sequence[Document]) -> str:
-    rows = [_transfer(each) for each in transfers]
-    return heading("Downloads by stations", len(rows)) + items(rows, "No station downloads anything now.")
+    rows = [_transfer(each) for each in transfers[:MOST_TRANSFERS]]
+    more = len(transfers) - len(rows)
+    rest = f'<p class="note">and {more} more, which began later</p>' if more else ""
+    return heading("Downloads by stations", len(transfers)) + items(rows, "No station downloads anything now.") + rest
 
 
 def _transfer(each: Document) -> str:
@@ -169,7 +172,7 @@ def _certificate(each: Document, now: float) -> str:
 
 
 def _listeners(listeners: Document) -> str:
-    return heading("Addresses") + facts((escape(name), text(place)) for name, place in listeners.items())
+    return heading("Listening on") + facts((escape(name), text(place)) for name, place in listeners.items())
 
 
 def _events(events: Sequence[Document]) -> str:

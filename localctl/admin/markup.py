@@ -34,9 +34,9 @@ def moment(at: float | None, kind: str = "at") -> str:
     """
     if at is None or not math.isfinite(at) or not 0 <= at <= _LAST_MOMENT:
         return "unknown"
-    then = datetime.fromtimestamp(at, UTC)
-    told = f"{then:%Y-%m-%d}" if kind == "day" else f"{then:%Y-%m-%d %H:%M:%S} UTC"
-    return f'<time class="{kind}" datetime="{then:%Y-%m-%dT%H:%M:%SZ}">{told}</time>'
+    day, clock = datetime.fromtimestamp(at, UTC).isoformat(" ")[:19].split(" ")
+    told = day if kind == "day" else f"{day} {clock} UTC"
+    return f'<time class="{kind}" datetime="{day}T{clock}Z">{told}</time>'
 
 
 def badge(tone: str, word: str) -> str:

@@ -32,8 +32,9 @@ class Form:
 
 def event(name: str, text: str) -> bytes:
     """One event; the text may have several lines."""
-    lines = "".join(f"data: {line}\n" for line in _LINE_END.split(text))
-    return f"event: {name}\n{lines}\n".encode("utf-8", "replace")
+    if "\n" in text or "\r" in text:
+        text = "\ndata: ".join(_LINE_END.split(text))
+    return f"event: {name}\ndata: {text}\n\n".encode("utf-8", "replace")
 
 
 def as_object(parts: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from localctl.admin.fragments import HTML
+from localctl.admin.fragments import HTML, MOST_TRANSFERS
 from tests.admin.samples import HOSTILE, document, nothing, station
 
 NOW = 1e9 - 86400 * 12.5
@@ -106,6 +106,15 @@ def test_a_thousand_stations() -> None:
     """Each has its row."""
     table = made(document(), *(station(f"CS-{number:04}") for number in range(1000)))["stations"]
     assert Page(table).words.count("CS-") == table.count("<tr><th") - 1 == 1000
+
+
+def test_many_transfers() -> None:
+    """The oldest are shown, and how many there are besides; making all of them every second would take too long."""
+    many = document() | {"transfers": document()["transfers"] * (MOST_TRANSFERS + 7)}
+    words = Page(made(many)["transfers"]).words
+    assert words.startswith(f"Downloads by stations {MOST_TRANSFERS + 7}")
+    assert words.count("50 % ·") == MOST_TRANSFERS
+    assert words.endswith("and 7 more, which began later")
 
 
 def test_an_event_a_section() -> None:
