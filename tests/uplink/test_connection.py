@@ -352,7 +352,7 @@ async def test_a_fault_of_ours_in_the_sender(caplog: pytest.LogCaptureFixture) -
 async def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Neither our password nor the credentials in a location are in the log, at any level."""
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("localctl").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "localctl")
     async with Csms(passwords={LC: PASSWORD}) as csms, controller(csms.url, basic_auth_password=PASSWORD):
         await csms.controller()
         location = "http://user:s3cret@files.example.com/fw.bin"
