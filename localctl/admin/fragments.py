@@ -11,6 +11,7 @@ from localctl.admin.markup import badge, facts, heading, items, moment, progress
 from localctl.admin.stream import STATIONS, Document, Form, event
 
 MOST_TRANSFERS: Final = 100  # that are shown: they change every second, and nobody reads more
+MANY: Final = 50  # stations; more are folded, as all else stands below them on a phone
 _DAY: Final = 86400
 _SOON_DAYS: Final = 30  # as localctl check has it
 _STATES: Final = {
@@ -42,6 +43,8 @@ def table(rows: Sequence[str]) -> str:
     """All stations."""
     head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
     made = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    if len(rows) > MANY:
+        made = f'<details id="all-stations"><summary>Show all</summary>{made}</details>'
     return heading("Stations", len(rows)) + (made if rows else '<p class="none">No station is connected.</p>')
 
 

@@ -37,10 +37,10 @@ function tellTimes(root) {
 
 function show(event) {
   const section = document.getElementById(event.type);
-  const open = Array.from(section.querySelectorAll("details[open]"), (each) => each.id);
+  const before = new Map(Array.from(section.querySelectorAll("details"), (each) => [each.id, each.open]));
   const focused = section.contains(document.activeElement) ? document.activeElement.parentElement.id : "";
   section.innerHTML = event.data;
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  for (const each of section.querySelectorAll("details")) each.open = before.get(each.id) ?? each.open;
   if (focused) document.getElementById(focused)?.querySelector("summary")?.focus();
   tellTimes(section);
 }
