@@ -1,7 +1,7 @@
-"""From when to when certificates are valid, and of what kind they are. Rules: the bytes of a PEM file in.
+"""From when to when certificates are valid, of what kind and for whom they are. Rules: the bytes of a PEM file in.
 
-The standard library tells the first only of a peer's certificate that it has just accepted, and the second never, so
-the few fields on the way to them are read here (X.509 in DER: RFC 5280, 4.1; times: 4.1.2.5).
+The standard library tells this only of a peer's certificate that it has just accepted, and the kind never, so the few
+fields on the way to it are read here (X.509 in DER: RFC 5280, 4.1; times: 4.1.2.5).
 """
 
 import base64
@@ -9,14 +9,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Final
 
 _PEM: Final = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 _VERSION: Final = 0xA0
+_EXTENSIONS: Final = 0xA3
 _UTC_TIME: Final = 0x17
 _GENERALIZED_TIME: Final = 0x18
 _VALIDITY: Final = 3  # behind the version: serial number, signature algorithm, issuer, validity, subject, public key
+_SUBJECT: Final = 4
 _PUBLIC_KEY: Final = 5
+_COMMON_NAME: Final = bytes.fromhex("550403")  # 2.5.4.3 (RFC 5280, appendix A.1)
+_ALTERNATIVE_NAMES: Final = bytes.fromhex("551d11")  # 2.5.29.17 (RFC 5280, 4.2.1.6)
+_DNS_NAME: Final = 0x82
+_IP_ADDRESS: Final = 0x87
 _RSA: Final = bytes.fromhex("2a864886f70d010101")  # rsaEncryption, 1.2.840.113549.1.1.1 (RFC 3279, 2.3.1)
 
 
@@ -51,6 +58,40 @@ def is_rsa(pem: bytes) -> bool:
         except (StopIteration, IndexError) as fault:
             raise ValueError("is not a certificate") from fault
     return False
+
+
+def name_of(pem: bytes) -> str:
+    """For whom the first certificate of a PEM file is: its commonName, else the first DNS name or IP address of it;
+    empty where there is none. Raises ValueError where it is damaged.
+    """
+    for block in _PEM.findall(pem):
+        try:
+            fields = _fields(base64.b64decode(block, validate=False))
+            return next(_names(fields), "")
+        except (StopIteration, IndexError) as fault:
+            raise ValueError("is not a certificate") from fault
+    return ""
+
+
+def _names(fields: list[_Element]) -> Iterator[str]:
+    for relative in _elements(fields[_SUBJECT].content):
+        for attribute in _elements(relative.content):
+            kind, value = _elements(attribute.content)
+            if kind.content == _COMMON_NAME:
+                yield value.content.decode("utf-8", "replace")
+    for extension in (each for field in fields if field.tag == _EXTENSIONS for each in _list(field)):
+        oid, *_, value = _elements(extension.content)
+        if oid.content == _ALTERNATIVE_NAMES:
+            for name in _list(value):
+                if name.tag == _DNS_NAME:
+                    yield name.content.decode("ascii", "replace")
+                elif name.tag == _IP_ADDRESS:
+                    yield str(ip_address(name.content))
+
+
+def _list(wrapped: _Element) -> Iterator[_Element]:
+    """What is in the sequence that is all that ``wrapped`` holds."""
+    return _elements(next(_elements(wrapped.content)).content)
 
 
 def _validity(der: bytes) -> Validity:

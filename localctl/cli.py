@@ -74,16 +74,17 @@ def run(path: Path) -> None:
 
     from localctl.config import load
     from localctl.daemon import VERSION, Daemon
-    from localctl.logs import start_logging
+    from localctl.logs import Recent, start_logging
     from localctl.main_loop import loop_factory
     from localctl.metrics import Metrics
 
     config = load(path)
     metrics = Metrics(CollectorRegistry(), VERSION)
-    start_logging(config.log.level, config.log.format, metrics.log_handler())
+    recent = Recent()
+    start_logging(config.log.level, config.log.format, metrics.log_handler(), recent)
 
     async def live() -> None:
-        await Daemon(config, metrics, path).run()
+        await Daemon(config, metrics, path, recent).run()
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:

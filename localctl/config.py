@@ -54,6 +54,7 @@ __all__ = [
 
 DEFAULT_PATH: Final = "/etc/localctl/config.toml"
 _CREDENTIAL: Final = "credential:"
+_SECRETS: Final = (("csms", "basic_auth_password"), ("admin", "password"))  # each beside a key that ends in _file
 
 
 def load(path: Path, environ: Mapping[str, str] | None = os.environ) -> Config:
@@ -93,7 +94,7 @@ def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str] | None)
         config = Config.model_validate(_listed(tree))
     except ValidationError as fault:
         raise ConfigurationError(tuple(f"{name}: {line}" for line in sentences(fault, Config, tree))) from None
-    return config if environ is None else _with_password(config, name, environ)
+    return config if environ is None else _with_secrets(config, name, environ)
 
 
 def _listed(value: Any) -> Any:
@@ -103,22 +104,27 @@ def _listed(value: Any) -> Any:
     return tuple(_listed(item) for item in value) if isinstance(value, list) else value
 
 
-def _with_password(config: Config, name: str, environ: Mapping[str, str]) -> Config:
-    """The configuration with the secret that ``basic_auth_password_file`` names."""
-    reference = config.csms.basic_auth_password_file
-    if not reference:
-        return config
-    try:
-        secret = read_secret(reference, environ)
-    except ValueError as fault:
-        # Where a password was written in place of its file's path, it must not be printed.
-        shown = f'"{reference}"' if "/" in reference or reference.startswith(_CREDENTIAL) else "the value"
-        line = f"{name}: csms.basic_auth_password_file: {shown} {fault}"
-        raise ConfigurationError(
-            (f"{line}; allowed: a readable file that holds the password, or credential:NAME",)
-        ) from None
-    csms = config.csms.model_copy(update={"basic_auth_password": SecretStr(secret)})
-    return config.model_copy(update={"csms": csms})
+def _with_secrets(config: Config, name: str, environ: Mapping[str, str]) -> Config:
+    """The configuration with the secrets that its ``…_file`` keys name. Raises ConfigurationError."""
+    faults = []
+    found = {}
+    for section, key in _SECRETS:
+        settings = getattr(config, section)
+        reference = getattr(settings, f"{key}_file")
+        if not reference:
+            continue
+        try:
+            secret = SecretStr(read_secret(reference, environ))
+        except ValueError as fault:
+            # Where a password was written in place of its file's path, it must not be printed.
+            shown = f'"{reference}"' if "/" in reference or reference.startswith(_CREDENTIAL) else "the value"
+            line = f"{name}: {section}.{key}_file: {shown} {fault}"
+            faults.append(f"{line}; allowed: a readable file that holds the password, or credential:NAME")
+        else:
+            found[section] = settings.model_copy(update={key: secret})
+    if faults:
+        raise ConfigurationError(tuple(faults))
+    return config.model_copy(update=found)
 
 
 def read_secret(reference: str, environ: Mapping[str, str]) -> str:

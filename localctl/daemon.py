@@ -24,6 +24,7 @@ from localctl.config import Config
 from localctl.errors import DatabaseDamaged, LocalctlError, StorageError
 from localctl.listeners import Listeners
 from localctl.lock import lock
+from localctl.logs import Recent
 from localctl.metrics import Metrics
 from localctl.mirror.byhand import ByHand
 from localctl.mirror.download import Downloading
@@ -75,10 +76,11 @@ class Storage:
 
 
 class Daemon:
-    """localctl, from a configuration to its end; SIGHUP has it read again from ``path``."""
+    """localctl, from a configuration to its end; SIGHUP reads ``path`` again. ``recent`` keeps what is logged."""
 
-    def __init__(self, config: Config, metrics: Metrics, path: Path) -> None:
+    def __init__(self, config: Config, metrics: Metrics, path: Path, recent: Recent | None = None) -> None:
         self._config = config
+        self._recent = recent or Recent()
         self._metrics = metrics
         metrics.attendance.keep(config.stations.max_stations if config.admin.per_station_metrics else 0)
         self._state_dir = Path(config.controller.state_dir)
@@ -225,11 +227,14 @@ class Daemon:
             self._listeners.told,
             self._disk,
             self._listeners.uris,
+            (*([self._csms_certificate.files] if self._csms_certificate else ()), *self._listeners.certificates),
+            self._recent,
             self._reload.told,
         )
 
     def _views(self, rooms: Rooms) -> Views:
-        return Views(rooms.unhealthy, rooms.unready, rooms.document, rooms.publisher.count, self._metrics.registry)
+        refresh, registry = rooms.publisher.count, self._metrics.registry
+        return Views(rooms.unhealthy, rooms.unready, rooms.summary, rooms.stations, refresh, registry)
 
     async def _watch_database(self, database: Database) -> None:
         """Raise DatabaseDamaged once it is: the next start makes it anew."""

@@ -5,6 +5,7 @@
     LocalctlError                   exit status 1
     ├── ConfigurationError          exit status 78: the installer's; one line a fault
     ├── NotRunning                  exit status 3: no daemon answers
+    ├── PasswordRefused             the daemon wants another password
     ├── ListenError                 an address that cannot be bound
     ├── StateError                  the state directory or its database
     │   ├── DatabaseTooNew          written by a later version
@@ -56,6 +57,17 @@ class NotRunning(LocalctlError):
 
     def __init__(self, address: str, cause: str) -> None:
         super().__init__(f"no localctl answers at {address}: {cause}")
+        self.address = address
+
+
+class PasswordRefused(LocalctlError):
+    """A daemon answers, and wants another password than ours."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"the localctl at {address} wants another password than admin.password(_file) of this configuration: "
+            "is it the file that localctl runs on, and has localctl been restarted since it was changed?"
+        )
         self.address = address
 
 

@@ -1,6 +1,8 @@
 """Asking the running daemon, and telling what it said. It imports no room: a status must come quickly."""
 
+import base64
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -9,14 +11,15 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
-from localctl.config import Config
-from localctl.errors import NotRunning
+from localctl.config import Admin, Config, read_secret
+from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
 from localctl.saying import age, printable, size
 
 TIMEOUT_SECONDS: Final = 5
 FIRST: Final = 10  # of more stations than these two together only so many are told
 LAST: Final = 5
 EVENTS: Final = 5
+_CREDENTIALS: Final = "/run/credentials/localctl.service"  # where systemd keeps those of the service (systemd.exec(5))
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared with, not bound to
 
 Document = dict[str, Any]  # the JSON boundary
@@ -39,14 +42,35 @@ def ask_metrics(config: Config) -> str:
 def _answer(config: Config, path: str) -> bytes:
     address = _admin_address(config)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(f"http://{address}{path}", headers=_credentials(config.admin))
     try:
-        with opener.open(f"http://{address}{path}", timeout=TIMEOUT_SECONDS) as answer:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             content: bytes = answer.read()
+    except urllib.error.HTTPError as fault:
+        fault.close()
+        if fault.code == 401:
+            raise PasswordRefused(address) from None
+        raise NotRunning(address, str(fault)) from None
     except urllib.error.URLError as fault:
         raise NotRunning(address, str(fault.reason)) from fault
     except (OSError, HTTPException) as fault:
         raise NotRunning(address, str(fault)) from fault
     return content
+
+
+def _credentials(admin: Admin) -> dict[str, str]:
+    """What proves to the daemon that we may ask. Raises ConfigurationError where the password cannot be read."""
+    password = admin.password.get_secret_value()
+    if admin.password_file:
+        environ = {"CREDENTIALS_DIRECTORY": _CREDENTIALS, **os.environ}
+        try:
+            password = read_secret(admin.password_file, environ)
+        except ValueError as fault:
+            line = f"admin.password_file: {fault}; allowed: a file that whoever asks may read (try it as root)"
+            raise ConfigurationError((line,)) from None
+    if not password:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"}
 
 
 def _admin_address(config: Config) -> str:

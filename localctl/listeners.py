@@ -15,6 +15,7 @@ import aiofiles
 import aiofiles.os
 
 from localctl.admin.api import AdminServer, Views
+from localctl.admin.guard import Guard
 from localctl.admin.hand import Hands, HandServer
 from localctl.admin.unix import fits
 from localctl.config import Config, Stations
@@ -42,7 +43,7 @@ SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published no
 
 class Listeners:
     """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin"); ``told``
-    is what is told of them, and of the socket ("admin.socket").
+    is what is told of them, and of the socket ("admin.socket"); ``certificates`` are those that they show.
 
     Raises ConfigurationError where a certificate of theirs does not load.
     """
@@ -53,6 +54,7 @@ class Listeners:
         self.addresses: dict[str, Address] = {}
         self.told: dict[str, str] = {}
         self._certificates = StationCertificates(stations.wss, metrics) if stations.wss else None
+        self.certificates = list(self._certificates.files) if self._certificates else []
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="password")
         self._passwords = self._passwords_of(stations)
         shown = self._certificates.context if self._certificates else None
@@ -60,12 +62,13 @@ class Listeners:
         asked = stations.ws or stations.wss
         self.door = Door(stations, config.csms, identity, security, metrics) if asked else None
         self._http = HttpServer(publish.http.listen, idle, catalogue, metrics) if publish.http else None
-        self._https = _https_server(config, catalogue, metrics)
-        self._ftp = _ftp_server(config, catalogue, metrics)
+        self._https = self._https_server(config, catalogue, metrics)
+        self._ftp = self._ftp_server(config, catalogue, metrics)
         self._starvation = Starvation()
         self._admin: AdminServer | None = None
         self._hand: HandServer | None = None
         self._config = config
+        self._metrics = metrics
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """What then has all of them live by ``config``, which differs in keys that allow that. In any thread.
@@ -97,7 +100,8 @@ class Listeners:
         for server in self._servers:
             self.addresses[f"publish.{server.pulse.loop}"] = server.start()
         if self._config.admin.listen:
-            self._admin = AdminServer(self._config.admin.listen, views)
+            guard = Guard(self._config.admin, self._metrics)
+            self._admin = AdminServer(self._config.admin.listen, guard, views)
             self.addresses["admin"] = await self._admin.start()
             await self._open_socket(hands)
         if self.door:  # last: a station that gets in finds everything else there
@@ -167,6 +171,23 @@ class Listeners:
         await self._hand.start()
         self.told["admin.socket"] = str(path)
 
+    def _ftp_server(self, config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:
+        ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds
+        if ftp is None:
+            return None
+        certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file, metrics) if ftp.cert_file else None
+        self.certificates += [certificate] if certificate else []
+        return FtpServer(ftp.listen, ftp.passive_ports, idle, catalogue, metrics, certificate)
+
+    def _https_server(self, config: Config, catalogue: Catalogue, metrics: Metrics) -> HttpServer | None:
+        https = config.publish.https
+        if https is None:
+            return None
+        files = Files("publish.https", https.cert_file, https.key_file, metrics)
+        self.certificates.append(files)
+        certificate = Certificate(files, lambda: server_context(files.section, files.cert_file, files.key_file))
+        return HttpServer(https.listen, config.publish.idle_timeout_seconds, catalogue, metrics, certificate)
+
     async def _write(self) -> None:
         path = Path(self._config.controller.state_dir) / FILE
         draft = path.with_suffix(".new")
@@ -176,20 +197,3 @@ class Listeners:
             await aiofiles.os.replace(draft, path)
         except OSError as fault:  # a full disk: stations are relayed all the same
             log.warning("%s cannot be written: %s; make room on the disk", path, fault.strerror)
-
-
-def _ftp_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:
-    ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds
-    if ftp is None:
-        return None
-    certificate = Files("publish.ftp", ftp.cert_file, ftp.key_file, metrics) if ftp.cert_file else None
-    return FtpServer(ftp.listen, ftp.passive_ports, idle, catalogue, metrics, certificate)
-
-
-def _https_server(config: Config, catalogue: Catalogue, metrics: Metrics) -> HttpServer | None:
-    https = config.publish.https
-    if https is None:
-        return None
-    files = Files("publish.https", https.cert_file, https.key_file, metrics)
-    certificate = Certificate(files, lambda: server_context(files.section, files.cert_file, files.key_file))
-    return HttpServer(https.listen, config.publish.idle_timeout_seconds, catalogue, metrics, certificate)

@@ -1,12 +1,18 @@
-"""Logs to stderr, as text or as one JSON object a line. Nothing of a secret passes, whoever logs it."""
+"""Logs to stderr, as text or as one JSON object a line, and the last of them to whoever asks for the status.
+
+Nothing of a secret passes, whoever logs it.
+"""
 
 import json
 import logging
 import re
 import sys
 import time
-from typing import Final, TextIO
+from collections import deque
+from typing import Any, Final, TextIO
 
+KEPT: Final = 50  # records that the status tells
+_LONGEST: Final = 500  # characters of one of them
 _USER_INFO: Final = re.compile(r"(?<=://)[^/@\s\"'<>]+@")
 _AUTHORIZATION: Final = re.compile(r"(?i)(\b(?:basic|bearer)\s+)[A-Za-z0-9+/._~-]{8,}=*")
 
@@ -30,7 +36,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
         """The record's line: a message of a peer's words stays one line."""
-        record.message = record.message.replace("\r", "\\r").replace("\n", "\\n")
+        record.message = _line(record.message)
         return super().formatMessage(record)
 
 
@@ -48,6 +54,32 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             fields["exception"] = redact(self.formatException(record.exc_info))
         return json.dumps(fields)
+
+
+class Recent(logging.Handler):
+    """Keeps the last KEPT of what localctl says at INFO and above, without tracebacks. Any thread may log and ask."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.addFilter(logging.Filter("localctl"))
+        self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT)  # the JSON boundary
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one; logging holds this handler's lock."""
+        text = redact(_line(record.getMessage()))[:_LONGEST]
+        self._kept.append({"at": round(record.created, 3), "level": record.levelname.lower(), "text": text})
+
+    def events(self) -> list[dict[str, Any]]:
+        """``at`` (Unix seconds), ``level`` and ``text`` of each, the newest last."""
+        self.acquire()
+        try:
+            return list(self._kept)
+        finally:
+            self.release()
+
+
+def _line(message: str) -> str:
+    return message.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def start_logging(level: str, style: str, *handlers: logging.Handler, stream: TextIO = sys.stderr) -> None:

@@ -46,7 +46,7 @@ DISCONNECTS: Final = (
     "stopping",
     "failed",
 )
-AUTHENTICATED: Final = ("stations.ws", "stations.wss")  # the listeners that may ask who comes
+AUTHENTICATED: Final = ("stations.ws", "stations.wss", "admin")  # the listeners that may ask who comes
 # Of OCPP's list (Part 2, appendices) those that a Local Controller can see, and one of ours.
 SECURITY_EVENTS: Final = (
     "FailedToAuthenticateAtCsms",  # a station to us, or we to the CSMS
@@ -147,7 +147,8 @@ class Metrics:
         self.traffic = Traffic(self.registry)
         self.attendance = Attendance(self.registry)
         self.auth_failures = self._counter(
-            "auth_failures", "Stations that failed to prove who they are: TLS, certificate or password.",
+            "auth_failures",
+            "Stations that failed to prove who they are by TLS, certificate or password; admin: wrong passwords.",
             listener=AUTHENTICATED,
         )  # fmt: skip
         self.security_events = self._counter(

@@ -1,4 +1,5 @@
-"""Which networks stations may fetch from: ``publish.allowed_networks``. Rules: text in, yes or no out.
+"""Which networks stations may fetch from (``publish.allowed_networks``), and which host is this machine alone. Rules:
+text in, yes or no out.
 
 IPv4 that comes through an IPv6 listener (``::ffff:192.0.2.7``) is IPv4: there is one way to write each network.
 """
@@ -52,6 +53,20 @@ def is_within(peer: str, networks: Sequence[Network]) -> bool:
     except ValueError:
         return False
     return any(address in network for network in networks)
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address rather than a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself can reach that host."""
+    return ip_address(host).is_loopback if is_address(host) else host == "localhost"
 
 
 def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

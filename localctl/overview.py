@@ -1,14 +1,16 @@
 """The status document and the reasons for being unhealthy or not ready, made from the rooms as they are now."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from localctl.config import Config
+from localctl.logs import Recent
 from localctl.mirror.job import Job
 from localctl.mirror.publisher import Publisher
 from localctl.pulse import Pulse
 from localctl.relay.door import Door
+from localctl.renewal import Files
 from localctl.store.catalogue import Catalogue, PublishedFile
 from localctl.store.disk import Disk
 from localctl.uplink.connection import Uplink
@@ -19,7 +21,7 @@ SILENT_SECONDS: Final = 10.0  # a loop that has not turned for so long hangs
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What is looked at. ``door`` is None where no station listener is configured."""
+    """What is looked at. ``door`` is None where no station listener is configured; ``certificates`` are ours."""
 
     config: Config
     version: str
@@ -32,6 +34,8 @@ class Rooms:
     listeners: Mapping[str, str]
     disk: Disk
     uris: Callable[[str, str], tuple[str, ...]]
+    certificates: Sequence[Files]
+    recent: Recent
     configuration: Callable[[], Mapping[str, Any]] = dict
 
     def unhealthy(self) -> tuple[str, ...]:
@@ -54,6 +58,10 @@ class Rooms:
 
     def document(self) -> dict[str, Any]:
         """``/api/status``: all of it, as JSON takes it. Times are Unix seconds, sizes bytes."""
+        return self.summary() | {"stations": list(self.stations())}
+
+    def summary(self) -> dict[str, Any]:
+        """All but the stations, which may be many: ``stations`` is empty."""
         reasons = self.unready()
         return {
             "version": self.version,
@@ -62,14 +70,28 @@ class Rooms:
             "reasons": reasons,
             "configuration": dict(self.configuration()),
             "uplink": self._uplink(),
-            "stations": self._stations(),
+            "stations": [],
             "firmware": [self._published(file) for file in self.catalogue.files()]
             + [_under_way(job) for job in self.publisher.jobs()],
             "transfers": self._transfers(),
             "disk": dict(self.disk.space),
             "listeners": dict(self.listeners),
+            "certificates": [asdict(files.in_use) for files in self.certificates if files.in_use],
             "loops": {pulse.loop: _lag(pulse) for pulse in self.pulses},
+            "events": self.recent.events(),
         }
+
+    def stations(self) -> Iterator[dict[str, Any]]:
+        """Those relayed now, one by one; who asks may do other things between two of them."""
+        for relay in self.door.relays() if self.door else ():
+            station = relay.seen()
+            yield {
+                "identity": station.identity,
+                "ocpp_version": station.ocpp_version,
+                "peer": station.peer,
+                "since": station.since,
+                "last_message_at": station.last_message_at,
+            }
 
     def _uplink(self) -> dict[str, Any]:
         link = self.uplink.link
@@ -78,22 +100,11 @@ class Rooms:
             "connected": link is not None,
             "ocpp_version": link.version if link else None,
             "since": link.since if link else None,
+            "last_seen": self.uplink.last_seen,
             "registration": self.uplink.session.registration,
             "queue": len(self.outbox),
             "last_error": self.uplink.last_error,
         }
-
-    def _stations(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "identity": station.identity,
-                "ocpp_version": station.ocpp_version,
-                "peer": station.peer,
-                "since": station.since,
-                "last_message_at": station.last_message_at,
-            }
-            for station in (self.door.stations() if self.door else ())
-        ]
 
     def _published(self, file: PublishedFile) -> dict[str, Any]:
         return {
@@ -106,18 +117,28 @@ class Rooms:
         }
 
     def _transfers(self) -> list[dict[str, Any]]:
+        loans = self.catalogue.loans()
+        known = self._by_address() if loans else {}
         return [
             {
                 "protocol": loan.protocol,
                 "peer": loan.peer,
+                "station": known.get(loan.peer),
                 "checksum": loan.file.checksum,
                 "name": loan.file.name,
                 "sent": loan.sent,
                 "size": loan.file.size,
                 "started_at": loan.started_at,
             }
-            for loan in self.catalogue.loans()
+            for loan in loans
         ]
+
+    def _by_address(self) -> dict[str, str | None]:
+        """Whose an address is; None where several stations come from it, as behind a router."""
+        found: dict[str, str | None] = {}
+        for relay in self.door.relays() if self.door else ():
+            found[relay.peer] = None if relay.peer in found else relay.identity
+        return found
 
 
 def _lag(pulse: Pulse) -> dict[str, float]:

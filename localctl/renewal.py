@@ -11,13 +11,14 @@ import math
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from localctl import tls
-from localctl.certificate import validities
+from localctl.certificate import name_of, validities
 from localctl.errors import ConfigurationError
 from localctl.metrics import Metrics
 from localctl.sections import Csms
@@ -28,6 +29,18 @@ T = TypeVar("T")
 LOOK_SECONDS: Final = 5.0
 _WSS: Final = "stations.wss"
 _log = logging.getLogger("localctl.renewal")
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What is shown to peers as ``role``: a certificate for ``name`` that ends at ``expires_at`` (Unix seconds, None
+    where that cannot be read), together with the first of its chain to end.
+    """
+
+    role: str
+    path: str
+    name: str
+    expires_at: float | None
 
 
 class Watched:
@@ -76,17 +89,20 @@ class Files(Watched):
         self._expiry = metrics.tls_certificate_expiry.labels(self._role)
         self._ends = math.nan
         self._now = now
+        self.in_use: InUse | None = None
 
     def use(self, load: Callable[[], T]) -> T:
         """What ``load`` makes of them, which is in use from now on.
 
         Raises ConfigurationError where they cannot be read, and what ``load`` raises.
         """
-        expiry = _expiry(tls.read_pem(f"{self.section}.{self.kind}cert_file", self.cert_file))
+        pem = tls.read_pem(f"{self.section}.{self.kind}cert_file", self.cert_file)
         loaded = load()
+        expiry = _expiry(pem)
         self._expiry.set(expiry)
         self._ends = expiry
         self._warn()
+        self.in_use = InUse(self._role, self.cert_file, _name(pem), None if math.isnan(expiry) else expiry)
         return loaded
 
     def renew(self, load: Callable[[], object]) -> None:
@@ -117,7 +133,7 @@ class Certificate:
     """
 
     def __init__(self, files: Files, make: Callable[[], ssl.SSLContext]) -> None:
-        self._files = files
+        self.files = files
         self._make = make
         self.context = files.use(make)
 
@@ -125,11 +141,11 @@ class Certificate:
         """Look for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self._files.renew(self._load)
+            self.files.renew(self._load)
 
     def _load(self) -> None:
         self._make()  # what fails in here leaves the context in use alone
-        tls.load_chain(self.context, self._files.section, self._files.cert_file, self._files.key_file)
+        tls.load_chain(self.context, self.files.section, self.files.cert_file, self.files.key_file)
 
 
 class StationCertificates:
@@ -140,14 +156,14 @@ class StationCertificates:
     """
 
     def __init__(self, wss: StationsWss, metrics: Metrics) -> None:
-        self._pairs = [Files(_WSS, wss.cert_file, wss.key_file, metrics)]
+        self.files = [Files(_WSS, wss.cert_file, wss.key_file, metrics)]
         if wss.rsa_cert_file:
-            self._pairs.append(Files(_WSS, wss.rsa_cert_file, wss.rsa_key_file, metrics, "rsa_"))
+            self.files.append(Files(_WSS, wss.rsa_cert_file, wss.rsa_key_file, metrics, "rsa_"))
         self._roots = Watched(wss.client_ca_file) if wss.client_ca_file else None
         self._wss = wss
         self.context = tls.station_context(wss)
-        self._rsa = {files: tls.rsa_of(files.cert_file) for files in self._pairs}
-        for files in self._pairs:
+        self._rsa = {files: tls.rsa_of(files.cert_file) for files in self.files}
+        for files in self.files:
             files.use(lambda: None)  # station_context has loaded them
         if wss.min_tls in tls.OLD:
             _log.warning(
@@ -164,7 +180,7 @@ class StationCertificates:
 
     def look(self) -> None:
         """Use what has changed on the disk."""
-        for files in self._pairs:
+        for files in self.files:
             files.renew(partial(self._load, files))
         if self._roots and self._roots.have_changed():
             self._trust()
@@ -208,3 +224,10 @@ def _expiry(pem: bytes) -> float:
         return min(validity.ends for validity in validities(pem))
     except ValueError:
         return math.nan
+
+
+def _name(pem: bytes) -> str:
+    try:
+        return name_of(pem)
+    except ValueError:
+        return ""

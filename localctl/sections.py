@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from localctl.networks import Networks
+from localctl.networks import Networks, is_loopback
 from localctl.section import Section, check_pair
 from localctl.station_sections import Stations
 from localctl.values import (
@@ -32,6 +32,10 @@ from localctl.values import (
     Versions,
 )
 
+SecretFile = Annotated[
+    FilePath, Field(description='the path of a readable file, "credential:NAME" for a systemd credential, or empty')
+]
+
 
 class Controller(Section):
     """Who we are to the CSMS."""
@@ -51,9 +55,7 @@ class Csms(Section):
     url: CsmsUrl
     ocpp_versions: Annotated[Versions, Field(description='a list of "2.1" and "2.0.1", best first')] = ("2.1", "2.0.1")
     basic_auth_password: Annotated[SecretStr, Field(description="text in quotes")] = SecretStr("")
-    basic_auth_password_file: Annotated[
-        FilePath, Field(description='the path of a readable file, "credential:NAME" for a systemd credential, or empty')
-    ] = ""
+    basic_auth_password_file: SecretFile = ""
     ca_file: FilePath = ""
     cert_file: FilePath = ""
     key_file: FilePath = ""
@@ -136,10 +138,24 @@ class Publish(Section):
 
 
 class Admin(Section):
-    """Metrics, health and API."""
+    """Metrics, health, API and the status page."""
 
     listen: OptionalListen = Address("127.0.0.1", 9188)
+    password: Annotated[SecretStr, Field(description="text in quotes")] = SecretStr("")
+    password_file: SecretFile = ""
     per_station_metrics: Annotated[bool, Field(description="true or false")] = False
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        inline = self.password.get_secret_value()
+        if inline and self.password_file:
+            raise ValueError("password: is given twice; allowed: it or password_file, not both")
+        if self.listen and not is_loopback(self.listen.host) and not (inline or self.password_file):
+            raise ValueError(
+                f"listen: {self.listen} can be reached from the network without a password; "
+                "allowed: a loopback address such as 127.0.0.1:9188, or admin.password_file as well"
+            )
+        return self
 
 
 class Log(Section):

@@ -32,6 +32,7 @@ faketime:faketime               a clock at 1970, and one that jumps by years
 cc:gcc                          the load of the relay's benchmark, which is in C
 gencat:libc6-dev                its headers; gencat comes with them
 nft:nftables                    a firewall, and whether it lets stations in
+chromium:chromium               opens the status page as an installer's browser does
 systemd-analyze:systemd         reads our unit file as systemd does
 EOF
 )

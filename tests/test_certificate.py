@@ -8,7 +8,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localctl.certificate import Validity, is_rsa, validities
+from localctl.certificate import Validity, is_rsa, name_of, validities
 
 
 @pytest.mark.parametrize("ends", [datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)])
@@ -46,6 +46,23 @@ def test_what_is_no_certificate_is_not_rsa() -> None:
     assert not is_rsa(trustme.CA().private_key_pem.bytes())
 
 
+@pytest.mark.parametrize("key_type", trustme.KeyType)
+def test_for_whom_it_is(key_type: trustme.KeyType) -> None:
+    """The commonName of the one that is shown; without one the first of its alternative names, or nothing."""
+    issuer = trustme.CA(key_type=key_type)
+
+    def name(*names: str, common_name: str | None = None) -> str:
+        leaf = issuer.issue_cert(*names, common_name=common_name, key_type=key_type)
+        return name_of(leaf.private_key_and_cert_chain_pem.bytes())
+
+    assert name("a.example", common_name="Zürich") == "Zürich"
+    assert name("a.example", "b.example") == "a.example"
+    assert name("192.0.2.7") == "192.0.2.7"
+    assert name("2001:db8::1") == "2001:db8::1"
+    assert name("joe@a.example") == ""
+    assert name_of(b"") == ""
+
+
 def test_file_without_certificates_has_none() -> None:
     """A key or nothing is not a certificate, and no fault either: who reads the file decides."""
     assert validities(b"") == ()
@@ -55,7 +72,7 @@ def test_file_without_certificates_has_none() -> None:
 @given(data=st.binary(max_size=200))
 def test_damaged_certificate_is_a_value_error(data: bytes) -> None:
     """Whatever stands between the lines of a certificate, nothing but ValueError is raised."""
-    for read in (validities, is_rsa):
+    for read in (validities, is_rsa, name_of):
         with pytest.raises(ValueError, match=r".*"):
             read(b"-----BEGIN CERTIFICATE-----" + data + b"-----END CERTIFICATE-----")
 

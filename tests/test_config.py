@@ -99,6 +99,25 @@ def test_password_is_never_printed(tmp_path: Path) -> None:
         assert SECRET not in text
 
 
+def test_password_of_the_status_page(tmp_path: Path) -> None:
+    """Inline or in a file, never printed; a command that only asks the daemon is not given the file's."""
+    (tmp_path / "password").write_text(f"{SECRET}\n")
+    for key in (f'password = "{SECRET}"', f'password_file = "{tmp_path}/password"'):
+        path = write(tmp_path, f'{SMALLEST}[admin]\nlisten = "0.0.0.0:9188"\n{key}\n')
+        config = load(path, {})
+        assert config.admin.password.get_secret_value() == SECRET
+        assert SECRET not in repr(config) + config.model_dump_json()
+    assert load(path, None).admin.password.get_secret_value() == ""
+
+
+def test_every_secret_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Those of both sections at once."""
+    text = f'{SMALLEST}basic_auth_password_file = "/none"\n[admin]\npassword_file = "{SECRET}"\n'
+    faults = refusal(write(tmp_path, text))
+    assert [fault.partition(":")[0] for fault in faults] == ["csms.basic_auth_password_file", "admin.password_file"]
+    assert SECRET not in str(faults)
+
+
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_password_comes_from_a_file(tmp_path: Path, ending: str) -> None:
     """The file's line ending is not part of the password; everything else is."""

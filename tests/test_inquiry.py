@@ -1,16 +1,18 @@
 """Asking a daemon, or what stands in for one, and telling what it said."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from localctl.config import Config, parse
-from localctl.errors import NotRunning
+from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
 from localctl.inquiry import ask_metrics, ask_status, tell
 
 DOCUMENT: dict[str, Any] = {
@@ -58,13 +60,13 @@ transfers 1
 disk      3.0 GiB free of 1.0 TiB"""
 
 
-def _config(tmp_path: Path, listen: str) -> Config:
+def _config(tmp_path: Path, listen: str, **admin: str) -> Config:
     tree = {
         "controller": {"identity": "LC-1", "state_dir": str(tmp_path)},
         "csms": {"url": "ws://h/ocpp"},
-        "admin": {"listen": listen},
+        "admin": {"listen": listen, **admin},
     }
-    return parse(tree, "test", {})
+    return parse(tree, "test", None)
 
 
 def test_telling() -> None:
@@ -107,7 +109,6 @@ def test_a_thousand_stations() -> None:
 
 async def test_asking(tmp_path: Path) -> None:
     """The daemon is asked where the configuration says, or where its port-0 listener told that it is."""
-    import asyncio
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(DOCUMENT)
@@ -121,8 +122,31 @@ async def test_asking(tmp_path: Path) -> None:
     async with TestServer(app) as server:
         (tmp_path / "listeners.json").write_text(json.dumps({"admin": f"127.0.0.1:{server.port}"}), encoding="utf-8")
         for listen in (f"127.0.0.1:{server.port}", f"0.0.0.0:{server.port}", "127.0.0.1:0"):
-            assert await asyncio.to_thread(ask_status, _config(tmp_path, listen)) == DOCUMENT
-            assert await asyncio.to_thread(ask_metrics, _config(tmp_path, listen)) == "up 1\n"
+            assert await asyncio.to_thread(ask_status, _config(tmp_path, listen, password="x")) == DOCUMENT
+            assert await asyncio.to_thread(ask_metrics, _config(tmp_path, listen, password="x")) == "up 1\n"
+
+
+async def test_asking_with_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent from wherever it is kept; a wrong one and one that cannot be read are told as such, not as silence."""
+
+    async def answer(request: web.Request) -> web.Response:
+        right = aiohttp.encode_basic_auth("admin", "geheim-0815")
+        return web.json_response(DOCUMENT, status=200 if request.headers.get("Authorization") == right else 401)
+
+    (tmp_path / "password").write_text("geheim-0815\n")
+    app = web.Application()
+    app.router.add_get("/api/status", answer)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    async with TestServer(app) as server:
+        listen = f"127.0.0.1:{server.port}"
+        for key, value in (("password", "geheim-0815"), ("password_file", f"{tmp_path}/password"),
+                           ("password_file", "credential:password")):  # fmt: skip
+            assert await asyncio.to_thread(ask_status, _config(tmp_path, listen, **{key: value})) == DOCUMENT
+        for wrong in ("wrong", ""):
+            with pytest.raises(PasswordRefused):
+                await asyncio.to_thread(ask_status, _config(tmp_path, listen, password=wrong))
+        with pytest.raises(ConfigurationError, match=r"admin\.password_file: cannot be read: .*try it as root"):
+            await asyncio.to_thread(ask_status, _config(tmp_path, listen, password_file="/none"))
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.0.0.1:0", ""])

@@ -42,7 +42,7 @@ async def opened(tmp_path: Path, sections: dict[str, Any]) -> AsyncIterator[List
     metrics = Metrics(CollectorRegistry(), "0")
     listeners = Listeners(config, Catalogue(10), None, metrics)
     try:
-        await listeners.open(Views(tuple, tuple, dict, lambda: None, metrics.registry), HANDS)
+        await listeners.open(Views(tuple, tuple, dict, lambda: iter(()), lambda: None, metrics.registry), HANDS)
         yield listeners
     finally:
         await listeners.close(0)

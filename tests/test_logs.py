@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localctl.logs import redact, set_logging, start_logging
+from localctl.logs import KEPT, Recent, redact, set_logging, start_logging
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +86,31 @@ def test_another_level_and_style_count_at_once() -> None:
     assert json.loads(stream.getvalue())["message"] == "ours"
     assert logging.getLogger().handlers[1:] == [other]
     assert other.formatter is None
+
+
+def test_the_last_of_them_are_kept() -> None:
+    """What we say at INFO and above, the newest last and no more than KEPT; neither tracebacks nor secrets."""
+    recent = Recent()
+    start_logging("debug", "text", recent, stream=io.StringIO())
+    ours = logging.getLogger("localctl.mirror")
+    for number in range(KEPT):
+        ours.info("number %d", number)
+    ours.debug("left out")
+    logging.getLogger("aiohttp.access").warning("theirs")
+    try:
+        raise ValueError("within")
+    except ValueError:
+        ours.exception("at http://joe:secret@host/\nsecond line")
+    events = recent.events()
+    assert len(events) == KEPT
+    assert [event["text"] for event in events[:2]] == ["number 1", "number 2"]
+    assert (events[-1]["level"], events[-1]["text"]) == ("error", "at http://…@host/\\nsecond line")
+    assert events[0]["at"] <= events[-1]["at"]
+
+
+def test_a_long_line_is_kept_in_part() -> None:
+    """A peer's words cannot fill the memory."""
+    recent = Recent()
+    start_logging("info", "text", recent, stream=io.StringIO())
+    logging.getLogger("localctl").info("x" * 10**6)
+    assert len(recent.events()[0]["text"]) < 1000

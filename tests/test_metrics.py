@@ -51,7 +51,7 @@ PROMISED: dict[str, tuple[str, Labels]] = {
         "gauge",
         {"role": {"csms", "stations.wss", "stations.wss.rsa", "publish.https", "publish.ftp"}},
     ),
-    "auth_failures": ("counter", {"listener": {"stations.ws", "stations.wss"}}),
+    "auth_failures": ("counter", {"listener": {"stations.ws", "stations.wss", "admin"}}),
     "log_messages": ("counter", {"level": set(LEVELS)}),
 }
 # Those whose label values interface.md leaves open: the labels alone.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localctl.networks import is_within, parse_network, plain_address
+from localctl.networks import is_address, is_loopback, is_within, parse_network, plain_address
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,13 @@ def test_every_address_is_in_its_own_networks(number: int, bits: int) -> None:
     network = ip_network((number, bits), strict=False)
     assert is_within(address, [parse_network(str(network))])
     assert is_within(f"::ffff:{address}", [parse_network(str(network))])
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "loopback"),
+    [("127.0.0.2", True, True), ("::1", True, True), ("10.0.0.1", True, False), ("localhost", False, True),
+     ("gateway.lan", False, False), ("0.0.0.0", True, False)],
+)  # fmt: skip
+def test_hosts(host: str, address: bool, loopback: bool) -> None:  # noqa: FBT001  a parameter of the test
+    """Addresses and names, this machine's own and others."""
+    assert (is_address(host), is_loopback(host)) == (address, loopback)

@@ -1,6 +1,7 @@
 """The status document of the real daemon, and the reasons in it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from localctl.metrics import Metrics
 from localctl.overview import SILENT_SECONDS, Rooms
 from localctl.pulse import Pulse
+from tests.actors.authority import Authority
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
 from tests.actors.origin import Reply
@@ -42,6 +44,38 @@ async def test_everything_at_once(open_site: OpenSite) -> None:
     (transfer,) = status["transfers"]
     assert (transfer["protocol"], transfer["name"], transfer["size"]) == ("http", file.name, len(file.body))
     assert 0 <= transfer["sent"] < transfer["size"]
+    assert transfer["station"] == "CS-1"  # the only one of that address
+    assert status["uplink"]["since"] <= status["uplink"]["last_seen"]
+    assert status["events"][-1]["text"].startswith("station 'CS-1' at 127.0.0.1 is relayed")
+    assert {event["level"] for event in status["events"]} == {"info"}
+
+
+async def test_our_certificates(open_site: OpenSite, tmp_path: Path) -> None:
+    """Each that is in use, by the section that it is shown for, with its file, its name and its end."""
+    ends = datetime(2049, 1, 1, tzinfo=UTC)
+    authority = Authority(tmp_path)
+    https = {"listen": "127.0.0.1:0", **authority.issue("https", "gateway.lan", ends=ends)}
+    wss = {"listen": "127.0.0.1:0", **authority.issue("wss")}
+    site = await open_site(overrides={"publish": {"https": https}, "stations": {"wss": wss}})
+    told = {each["role"]: each for each in (await site.daemon.status())["certificates"]}
+    assert set(told) == {"stations.wss", "publish.https"}
+    assert told["publish.https"] == {
+        "role": "publish.https",
+        "path": str(tmp_path / "https.pem"),
+        "name": "gateway.lan",
+        "expires_at": ends.timestamp(),
+    }
+    assert told["stations.wss"]["name"] == "127.0.0.1"
+
+
+async def test_whose_a_transfer_is(open_site: OpenSite) -> None:
+    """Where several stations come from one address, as behind a router, nobody can tell."""
+    site = await open_site()
+    _, uris = await site.published(firmware(12_000_000))
+    url = site.daemon.stations_url
+    async with Station(url, "CS-1", "1.6"), Station(url, "CS-2", "1.6"), downloading(uris[0]):
+        (transfer,) = (await site.daemon.status())["transfers"]
+    assert (transfer["peer"], transfer["station"]) == ("127.0.0.1", None)
 
 
 async def test_why_it_is_not_ready(tmp_path: Path) -> None:
@@ -64,7 +98,7 @@ def test_a_loop_that_hangs() -> None:
     now = [100.0]
     pulses = [Pulse(loop, Metrics(CollectorRegistry(), "0"), lambda: now[0]) for loop in ("main", "ftp")]
     nobody: Any = SimpleNamespace()
-    rooms = Rooms(nobody, "0", nobody, nobody, None, nobody, nobody, pulses, {}, nobody, lambda *_: ())
+    rooms = Rooms(nobody, "0", nobody, nobody, None, nobody, nobody, pulses, {}, nobody, lambda *_: (), (), nobody)
     assert rooms.unhealthy() == ()
     now[0] += SILENT_SECONDS + 1
     pulses[0].beat()

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from localctl import renewal
 from localctl.errors import ConfigurationError
 from localctl.metrics import Metrics
-from localctl.renewal import Certificate, Files, csms_context
+from localctl.renewal import Certificate, Files, InUse, csms_context
 from localctl.sections import Csms
 from localctl.tls import server_context
 
@@ -93,6 +93,7 @@ def test_the_metric_tells_when_the_chain_ends(files: Files, metrics: Metrics) ->
     assert expiry(metrics) == YEARS[0].timestamp()
     files.renew(certificate._load)
     assert expiry(metrics) == YEARS[2].timestamp()
+    assert files.in_use == InUse("publish.https", files.cert_file, "127.0.0.1", YEARS[2].timestamp())
     issued(files, YEARS[1])
     Path(files.key_file).write_text("1")
     for _ in range(3):
@@ -107,6 +108,7 @@ def test_what_only_openssl_understands_is_used(files: Files, metrics: Metrics) -
     told = expiry(metrics)
     assert told is not None
     assert math.isnan(told)
+    assert files.in_use == InUse("publish.https", files.cert_file, "", None)
 
 
 def test_files_are_looked_at_every_few_seconds() -> None:

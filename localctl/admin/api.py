@@ -1,27 +1,43 @@
-"""Health, readiness, metrics and status over HTTP, for whoever watches (``interface.md``, Admin endpoints). Edge.
+"""Health, readiness, metrics, status and the status page over HTTP (``interface.md``, Admin endpoints). Edge.
 
 Read-only: every answer is made from callables given by the daemon, on the main loop.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from localctl.admin.broadcast import Broadcast
+from localctl.admin.feed import Feed
+from localctl.admin.fragments import HTML
+from localctl.admin.guard import Guard, protect
+from localctl.admin.markup import moment
+from localctl.admin.stream import JSON, STATIONS, Document
 from localctl.errors import ListenError
 from localctl.values import Address
+
+_PAGE: Final = Path(__file__).with_name("page")
+_ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """What the daemon shows. ``unhealthy`` and ``unready`` are reasons, empty where there is none."""
+    """What the daemon shows. ``unhealthy`` and ``unready`` are reasons, empty where there is none; ``summary`` is the
+    status document without the stations, which ``stations`` gives one by one.
+    """
 
     unhealthy: Callable[[], tuple[str, ...]]
     unready: Callable[[], tuple[str, ...]]
-    status: Callable[[], dict[str, Any]]
+    summary: Callable[[], Document]
+    stations: Callable[[], Iterator[Document]]
     refresh: Callable[[], None]
     registry: CollectorRegistry
 
@@ -29,15 +45,22 @@ class Views:
 class AdminServer:
     """The admin listener. ``start`` and ``stop`` it on the main loop."""
 
-    def __init__(self, listen: Address, views: Views) -> None:
+    def __init__(self, listen: Address, guard: Guard, views: Views) -> None:
         self._listen = listen
         self._views = views
-        app = web.Application()
+        self._page = Feed(HTML, views.summary, views.stations)
+        self._broadcast = Broadcast({"json": Feed(JSON, views.summary, views.stations), "html": self._page})
+        app = web.Application(middlewares=[guard.admit])
+        app.on_response_prepare.append(protect)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._readiness)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/api/status", self._status)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        app.router.add_get("/api/events", self._broadcast.stream, allow_head=False)  # it has no end
+        app.router.add_get("/", self._show)
+        for name in _ASSETS:
+            app.router.add_get(f"/{name}", self._asset)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
 
     async def start(self) -> Address:
         """Bind; the address that was bound. Raises ListenError."""
@@ -51,7 +74,8 @@ class AdminServer:
         return Address(*self._runner.addresses[0][:2])
 
     async def stop(self) -> None:
-        """Close."""
+        """Close, and end what is being told."""
+        self._broadcast.stop()
         await self._runner.cleanup()
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -68,7 +92,23 @@ class AdminServer:
         return response
 
     async def _status(self, _: web.Request) -> web.Response:
-        return web.json_response(self._views.status())
+        return web.json_response(self._views.summary() | {STATIONS: list(self._views.stations())})
+
+    async def _show(self, _: web.Request) -> web.Response:
+        parts = {name: part.text for name, part in (await self._page.current()).items()}
+        now = time.time()
+        page = Template(_read("index.html")).substitute(parts, now=f"{now:.3f}", moment=moment(now))
+        return web.Response(body=page.encode("utf-8", "replace"), content_type="text/html", charset="utf-8")
+
+    async def _asset(self, request: web.Request) -> web.Response:
+        name = request.path.removeprefix("/")
+        return web.Response(text=_read(name), content_type=_ASSETS[name], charset="utf-8")
+
+
+@cache
+def _read(name: str) -> str:
+    """A file of the page; they are small."""
+    return (_PAGE / name).read_text(encoding="utf-8")
 
 
 def _verdict(reasons: tuple[str, ...]) -> web.Response:

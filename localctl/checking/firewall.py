@@ -9,8 +9,9 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from localctl.checking.verdict import Check, is_loopback
+from localctl.checking.verdict import Check
 from localctl.config import Config
+from localctl.networks import is_loopback
 
 _SECONDS: Final = 2
 _NOT_NEW: Final = frozenset({"established", "related", "invalid", "untracked"})

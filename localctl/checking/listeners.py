@@ -9,7 +9,8 @@ from typing import Final
 
 from localctl.checking.holders import SOCKET_UNIT, processes_on
 from localctl.checking.running import Running
-from localctl.checking.verdict import Check, is_loopback
+from localctl.checking.verdict import Check
+from localctl.networks import is_loopback
 from localctl.values import Address
 
 _PRIVILEGED: Final = 1024
@@ -71,7 +72,7 @@ def _in_use(what: str, port: int, handed: frozenset[int]) -> Check:
 def _open_to_network(key: str, address: Address) -> Check | None:
     if key != "admin.listen" or is_loopback(address.host):
         return None
-    advice = "It asks for no password: listen on 127.0.0.1, or keep others out by a firewall."
+    advice = "Its password crosses the network unencrypted: 127.0.0.1 and an SSH tunnel are the better way."
     return Check("warn", f"{key}: {address} is open to the network", advice)
 
 

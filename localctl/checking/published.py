@@ -8,10 +8,10 @@ from typing import Final
 
 from localctl.checking.names import covers, shown
 from localctl.checking.patience import within
-from localctl.checking.verdict import Check, is_address, is_loopback
+from localctl.checking.verdict import Check
 from localctl.config import Config
 from localctl.lan import interface_addresses, published_host
-from localctl.networks import Networks, is_within
+from localctl.networks import Networks, is_address, is_loopback, is_within
 from localctl.values import WILDCARDS, Address
 
 _RESOLVE_SECONDS: Final = 3

@@ -1,9 +1,8 @@
-"""What is said of a thing that was tried, and how days, sizes and hosts are written in it."""
+"""What is said of a thing that was tried, and how days and sizes are written in it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -23,20 +22,6 @@ def open_to_all(key: str, name: str) -> Iterator[Check]:
     if path.is_file() and path.stat().st_mode & 0o007:
         advice = f"Let only localctl's user read it (chmod 0640 {path})."
         yield Check("warn", f"{key}: {path} can be read by everyone", advice)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine itself can reach that host."""
-    return ip_address(host).is_loopback if is_address(host) else host == "localhost"
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an IP address rather than a name."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def day(moment: float) -> str:

@@ -13,7 +13,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from localctl.checking.patience import together, within
-from localctl.checking.verdict import Check, is_address
+from localctl.checking.verdict import Check
+from localctl.networks import is_address
 
 RESOLVE_SECONDS: Final = 4
 CONNECT_SECONDS: Final = 4

@@ -163,6 +163,10 @@ class Door:
         """The stations that are relayed now."""
         return self._roster.stations()
 
+    def relays(self) -> tuple[Relay, ...]:
+        """The same, to be looked at one by one."""
+        return self._roster.relays()
+
     async def _greet(self, arrival: Arrival, request: Request, answer: Response) -> None:
         """Ask the house, then the CSMS, and tell the station."""
         relay = Relay(policy.identity_of(request.path), arrival.peer)

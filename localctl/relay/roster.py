@@ -89,5 +89,9 @@ class Roster:
         """Whether a station of that identity is relayed now."""
         return identity in self._relays
 
+    def relays(self) -> tuple[Relay, ...]:
+        """The same, to be looked at one by one."""
+        return tuple(self._relays.values())
+
     def __len__(self) -> int:
         return len(self._relays)

@@ -33,7 +33,9 @@ MOST_REQUESTS: Final = 16  # taken from a CSMS that does not wait for our answer
 
 
 class Uplink:
-    """The connection, again and again. ``settle`` makes it last that a notification was answered."""
+    """The connection, again and again. ``settle`` makes it last that a notification was answered. ``last_seen`` is when
+    the CSMS last sent anything, Unix seconds.
+    """
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Uplink:
         self.session = Session()
         self.link: Link | None = None
         self.last_error = ""
+        self.last_seen: float | None = None
         self._dialler = dialler
         self._settings = settings
         self._outbox = outbox
@@ -148,7 +151,8 @@ class Uplink:
 
     async def _read(self, link: Link, handlers: Handlers) -> None:
         async for text in link.socket:
-            self._metrics.csms_last_seen.set(self._clock.now())
+            self.last_seen = self._clock.now()
+            self._metrics.csms_last_seen.set(self.last_seen)
             try:
                 await self._received(link, text if isinstance(text, str) else "", handlers)
             except OcppFault as fault:

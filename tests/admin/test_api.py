@@ -1,7 +1,9 @@
 """The admin listener, asked by a client as Prometheus, systemd's friends and scripts ask it."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -9,10 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from localctl.admin import api
 from localctl.admin.api import AdminServer, Views
+from localctl.admin.guard import Guard
+from localctl.config import Admin
 from localctl.errors import ListenError
 from localctl.metrics import Metrics
 from localctl.values import Address
+from tests.admin.samples import document, station
 
 
 @dataclass
@@ -22,7 +28,8 @@ class Shown:
     sick: tuple[str, ...] = ()
     busy: tuple[str, ...] = ()
     refreshed: int = 0
-    document: dict[str, Any] = field(default_factory=lambda: {"ready": True})
+    document: dict[str, Any] = field(default_factory=document)
+    stations: list[dict[str, Any]] = field(default_factory=lambda: [station()])
 
     def refresh(self) -> None:
         self.refreshed += 1
@@ -33,13 +40,24 @@ def shown() -> Shown:
     return Shown()
 
 
+def _server(shown: Shown, listen: Address) -> AdminServer:
+    registry = CollectorRegistry()
+    guard = Guard(Admin(), Metrics(registry, "1.2.3"))
+    views = Views(
+        lambda: shown.sick,
+        lambda: shown.busy,
+        lambda: shown.document,
+        lambda: iter(shown.stations),
+        shown.refresh,
+        registry,
+    )
+    return AdminServer(listen, guard, views)
+
+
 @pytest.fixture
 async def url(shown: Shown) -> AsyncIterator[str]:
     """A running admin listener."""
-    registry = CollectorRegistry()
-    Metrics(registry, "1.2.3")
-    views = Views(lambda: shown.sick, lambda: shown.busy, lambda: shown.document, shown.refresh, registry)
-    server = AdminServer(Address("127.0.0.1", 0), views)
+    server = _server(shown, Address("127.0.0.1", 0))
     yield f"http://{await server.start()}"
     await server.stop()
 
@@ -64,8 +82,58 @@ async def test_readiness(url: str, shown: Shown) -> None:
 
 
 async def test_status(url: str) -> None:
-    """The document as it is."""
-    assert await _get(f"{url}/api/status") == (200, {"ready": True})
+    """The document as it is, with its stations."""
+    assert await _get(f"{url}/api/status") == (200, document() | {"stations": [station()]})
+
+
+async def test_the_page(url: str) -> None:
+    """One HTML document with everything in it, and nothing left to be filled in."""
+    async with aiohttp.request("GET", f"{url}/") as answer:
+        page = await answer.text()
+        assert (answer.status, answer.content_type, answer.charset) == (200, "text/html", "utf-8")
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert "CS-1" in page
+    assert "second" in page
+    assert "$" not in page
+
+
+async def test_a_name_that_has_no_letters(url: str, shown: Shown) -> None:
+    """An identity that is no valid text is shown as far as it goes."""
+    shown.stations = [station("CS-\udcff")]
+    async with aiohttp.request("GET", f"{url}/") as answer:
+        assert "CS-?" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
+)
+async def test_what_the_page_is_made_of(url: str, name: str, kind: str) -> None:
+    """Each of its files comes from us, as what it is; HEAD is answered too."""
+    for method in ("GET", "HEAD"):
+        async with aiohttp.request(method, f"{url}/{name}") as answer:
+            assert (answer.status, answer.content_type) == (200, kind)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_nothing_comes_from_elsewhere() -> None:
+    """Neither the page nor its style or script names another host, and none of the page's code stands in it."""
+    folder = Path(api.__file__).with_name("page")
+    assert {path.name for path in folder.iterdir()} == {"index.html", "page.css", "page.js", "icon.svg"}
+    for path in folder.iterdir():
+        words = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in re.sub(r"(?m)^// .*$|; // .*$", "", words), path.name
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r" on[a-z]+=| style=|<style|<script>", index)
+
+
+async def test_a_stop_ends_what_is_told(shown: Shown) -> None:
+    """Whoever listens is told the end, and the listener is closed."""
+    server = _server(shown, Address("127.0.0.1", 0))
+    url = f"http://{await server.start()}/api/events"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        await answer.content.readuntil(b"\n\n")
+        await server.stop()
+        assert b"event: status" in await answer.content.read()
 
 
 async def test_metrics(url: str, shown: Shown) -> None:
@@ -89,8 +157,9 @@ async def test_metrics_are_small_on_the_link(url: str) -> None:
 
 async def test_read_only(url: str) -> None:
     """Nothing can be changed here: other methods are 405, other paths 404."""
-    async with aiohttp.request("POST", f"{url}/api/status") as answer:
-        assert answer.status == 405
+    for path in ("", "page.js", "api/status", "api/events"):
+        async with aiohttp.request("POST", f"{url}/{path}") as answer:
+            assert answer.status == 405
     async with aiohttp.request("GET", f"{url}/api/secrets") as answer:
         assert answer.status == 404
 
@@ -98,6 +167,5 @@ async def test_read_only(url: str) -> None:
 async def test_a_port_in_use(url: str) -> None:
     """The error names the key and the address."""
     port = int(url.rpartition(":")[2])
-    views = Views(tuple, tuple, dict, lambda: None, CollectorRegistry())
     with pytest.raises(ListenError, match=rf"admin\.listen: cannot listen on 127\.0\.0\.1:{port}: .*in use"):
-        await AdminServer(Address("127.0.0.1", port), views).start()
+        await _server(Shown(), Address("127.0.0.1", port)).start()

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from localctl.checking.verdict import Check, day, is_address, is_loopback, open_to_all, size
+from localctl.checking.verdict import Check, day, open_to_all, size
 
 
 def test_a_file_for_everyone_is_a_warning(tmp_path: Path) -> None:
@@ -22,16 +20,6 @@ def test_a_file_for_everyone_is_a_warning(tmp_path: Path) -> None:
     secret.chmod(0o640)
     for name in (str(secret), "", str(tmp_path), "/nonexistent"):
         assert not list(open_to_all("a.b_file", name))
-
-
-@pytest.mark.parametrize(
-    ("host", "address", "loopback"),
-    [("127.0.0.2", True, True), ("::1", True, True), ("10.0.0.1", True, False), ("localhost", False, True),
-     ("gateway.lan", False, False)],
-)  # fmt: skip
-def test_hosts(host: str, address: bool, loopback: bool) -> None:  # noqa: FBT001
-    """Addresses and names, this machine's own and others."""
-    assert (is_address(host), is_loopback(host)) == (address, loopback)
 
 
 def test_days_and_sizes() -> None:

@@ -13,9 +13,6 @@ from localctl.metrics import Metrics
 
 DEPLOY: Final = Path(__file__).resolve().parents[2] / "deploy"
 RULES: Final = DEPLOY / "prometheus" / "localctl.rules.yml"
-
-# Of interface.md, and used in rules and dashboards before they are exported.
-_PROMISED: Final = {"localctl_config_last_reload_successful": dict[str, set[str]]()}
 _OPEN: Final = (
     ("localctl_station_connected", "station"),
     ("localctl_build_info", "version"),
@@ -44,7 +41,7 @@ def exported() -> dict[str, dict[str, set[str]]]:
     metrics = Metrics(CollectorRegistry(), "1.2.3")
     metrics.attendance.keep(1)
     metrics.attendance.note("CS-1", present=True)
-    found: dict[str, dict[str, set[str]]] = dict(_PROMISED)
+    found: dict[str, dict[str, set[str]]] = {}
     for family in metrics.registry.collect():
         for sample in family.samples:
             labels = found.setdefault(sample.name, {})

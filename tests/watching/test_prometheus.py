@@ -10,7 +10,7 @@ from tests.actors.station import Station
 from tests.watching.boards import BOARDS, expressions
 from tests.watching.series import alerts
 
-QUIET = re.compile("[<>]|ALERTS|config_last_reload")  # what shows nothing while all is well, or is exported later
+QUIET = re.compile("[<>]|ALERTS")  # what shows nothing while all is well
 LC = {"instance": "LC-0001", "site": "Harbour"}
 
 
