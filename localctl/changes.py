@@ -43,6 +43,9 @@ LIVE: Final = frozenset(
         "publish.max_transfers",
         "publish.max_transfers_per_address",
         "publish.ftp.passive_ports",
+        "admin.password",
+        "admin.password_file",
+        "admin.per_station_metrics",
         "log",
     }
 )
@@ -66,7 +69,7 @@ RESTART: Final = frozenset(
         "publish.ftp.listen",
         "publish.ftp.cert_file",
         "publish.ftp.key_file",
-        "admin",
+        "admin.listen",
     }
 )
 WITH: Final = (  # where what begins so takes a restart, these take it as well
@@ -80,6 +83,7 @@ WITH: Final = (  # where what begins so takes a restart, these take it as well
             "stations.wss.serials",
         ),
     ),
+    (("admin.listen",), ("admin.password", "admin.password_file")),
 )
 
 

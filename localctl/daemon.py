@@ -82,7 +82,6 @@ class Daemon:
         self._config = config
         self._recent = recent or Recent()
         self._metrics = metrics
-        metrics.attendance.keep(config.stations.max_stations if config.admin.per_station_metrics else 0)
         self._state_dir = Path(config.controller.state_dir)
         self._files = FirmwareFiles(self._state_dir)
         publish = config.publish

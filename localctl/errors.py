@@ -66,7 +66,7 @@ class PasswordRefused(LocalctlError):
     def __init__(self, address: str) -> None:
         super().__init__(
             f"the localctl at {address} wants another password than admin.password(_file) of this configuration: "
-            "is it the file that localctl runs on, and has localctl been restarted since it was changed?"
+            "is it the file that localctl runs on, and has it been reloaded since that was changed?"
         )
         self.address = address
 

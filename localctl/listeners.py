@@ -65,10 +65,12 @@ class Listeners:
         self._https = self._https_server(config, catalogue, metrics)
         self._ftp = self._ftp_server(config, catalogue, metrics)
         self._starvation = Starvation()
+        self._guard = Guard(config.admin, metrics)
         self._admin: AdminServer | None = None
         self._hand: HandServer | None = None
         self._config = config
-        self._metrics = metrics
+        self._attendance = metrics.attendance
+        self._attendance.keep(config.told_apart())
 
     def prepare(self, config: Config) -> Callable[[], None]:
         """What then has all of them live by ``config``, which differs in keys that allow that. In any thread.
@@ -85,6 +87,8 @@ class Listeners:
             self.door.reconfigure(config.stations, config.csms, passwords)
         for server in self._servers:
             server.reconfigure(config.publish)
+        self._guard.reconfigure(config.admin)
+        self._attendance.keep(config.told_apart())
 
     @property
     def pulses(self) -> tuple[Pulse, ...]:
@@ -100,8 +104,7 @@ class Listeners:
         for server in self._servers:
             self.addresses[f"publish.{server.pulse.loop}"] = server.start()
         if self._config.admin.listen:
-            guard = Guard(self._config.admin, self._metrics)
-            self._admin = AdminServer(self._config.admin.listen, guard, views)
+            self._admin = AdminServer(self._config.admin.listen, self._guard, views)
             self.addresses["admin"] = await self._admin.start()
             await self._open_socket(hands)
         if self.door:  # last: a station that gets in finds everything else there

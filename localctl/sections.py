@@ -190,6 +190,10 @@ class Config(Section):
         asked = {key: section.listen for key, section in found.items() if section is not None}
         return asked | ({"admin.listen": self.admin.listen} if self.admin.listen else {})
 
+    def told_apart(self) -> int:
+        """How many stations may have a series of their own in the metrics."""
+        return self.stations.max_stations if self.admin.per_station_metrics else 0
+
     @model_validator(mode="after")
     def _one_listener_an_address(self) -> Self:
         for (key, first), (other, second) in combinations(self.listeners().items(), 2):

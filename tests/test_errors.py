@@ -35,7 +35,7 @@ SENTENCES: dict[LocalctlError, str] = {
     ConfigurationError(("c.toml: a: x", "c.toml: b: y")): "c.toml: a: x\nc.toml: b: y",
     NotRunning("127.0.0.1:9188", "Connection refused"): "no localctl answers at 127.0.0.1:9188: Connection refused",
     PasswordRefused("h:1"): "the localctl at h:1 wants another password than admin.password(_file) of this"
-    " configuration: is it the file that localctl runs on, and has localctl been restarted since it was changed?",
+    " configuration: is it the file that localctl runs on, and has it been reloaded since that was changed?",
     ListenError("publish.http", "0.0.0.0:80", "Permission denied"): (
         "publish.http: cannot listen on 0.0.0.0:80: Permission denied"
     ),

@@ -48,6 +48,10 @@ class Guard:
         self._waiting: Counter[str] = Counter()
         self._told = Seldom()
 
+    def reconfigure(self, settings: Admin) -> None:
+        """Ask for that password from now on."""
+        self._password = settings.password.get_secret_value()
+
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer, or refuse: 421 who means another host, 401 who has no password, 429 who tries too many."""
