@@ -47,7 +47,7 @@ from localctl.store.rebuild import open_or_rebuild
 from localctl.store.records import FileRecord, Notification, Snapshot
 from localctl.store.shelf import Shelf
 from localctl.systemd import Notifier
-from localctl.tls import client_context
+from localctl.tls import origins_context
 from localctl.uplink.connection import Clock, Uplink
 from localctl.uplink.dial import Dialler
 from localctl.uplink.handlers import Handlers
@@ -118,8 +118,7 @@ class Daemon:
         outbox = Outbox(snapshot.last_sent)
         outbox.add(snapshot.outbox)
         uplink = self._uplink(outbox, storage)
-        origin_tls = client_context("firmware", ca_file=self._config.firmware.ca_file)
-        origin = Origins(self._config.firmware, origin_tls, SOFTWARE)
+        origin = Origins(self._config.firmware, origins_context(self._config.firmware.ca_file), SOFTWARE)
         stack.push_async_callback(origin.close)
         failed: list[BaseException] = []
         try:

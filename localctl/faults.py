@@ -4,7 +4,6 @@ pydantic says where and of what kind; the field's description says what is allow
 user of a URL or its query, nor a character that would break the line.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -140,6 +139,8 @@ def _unknown(place: _Place, model: type[BaseModel]) -> str:
     name = name.lower().replace("-", "_")
     here = [f"{section}{dot}{key}" for key in place.section.model_fields if key == name]
     below = list(_owners(place.section, name, f"{section}{dot}"))
+    import difflib  # only a faulty file needs it
+
     alike = difflib.get_close_matches(name, place.section.model_fields, n=1)
     meant = here or below or list(_owners(model, name)) or [f"{section}{dot}{key}" for key in alike]
     guess = f" (did you mean {' or '.join(meant)}?)" if meant else ""

@@ -24,7 +24,7 @@ from localctl.mirror.workshop import Workshop
 from localctl.store.catalogue import Catalogue
 from localctl.store.inspector import Inspector
 from localctl.systemd import Notifier
-from localctl.tls import client_context
+from localctl.tls import origins_context
 from localctl.uplink.connection import Uplink
 
 log = logging.getLogger("localctl.reload")
@@ -56,7 +56,7 @@ def prepares(
 
 
 def _fetching(firmware: Firmware, workshop: Workshop, origins: Origins, inspector: Inspector) -> Take:
-    tls = client_context("firmware", ca_file=firmware.ca_file)
+    tls = origins_context(firmware.ca_file)
 
     def take() -> None:
         workshop.reconfigure(firmware)

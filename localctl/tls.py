@@ -5,14 +5,17 @@ What is wrong with a file is a ConfigurationError that names its key. What is wr
 
 import ssl
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
 from localctl.certificate import is_rsa
 from localctl.errors import ConfigurationError
 from localctl.station_sections import StationsWss
+
+Tls = Callable[[], ssl.SSLContext]  # in any thread, and quick but for the first time
 
 SANE_CLOCK: Final = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # localctl is younger than any clock before this
 
@@ -87,6 +90,18 @@ def client_context(section: str, *, ca_file: str = "", cert_file: str = "", key_
     if cert_file:
         load_chain(context, section, cert_file, key_file)
     return context
+
+
+def origins_context(ca_file: str) -> Tls:
+    """What gives the context for origins of firmware, the same each time.
+
+    A ``ca_file`` is read at once, so that what is wrong with it shows; the system's roots, many, when the first origin
+    is asked: a start must be quick. Raises ConfigurationError whose faults name the key.
+    """
+    make = cache(partial(client_context, "firmware", ca_file=ca_file))
+    if ca_file:
+        make()
+    return make
 
 
 def server_context(section: str, cert_file: str, key_file: str) -> ssl.SSLContext:

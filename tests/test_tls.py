@@ -10,7 +10,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from localctl.errors import ConfigurationError
-from localctl.tls import client_context, explain, read_pem, server_context
+from localctl.tls import client_context, explain, origins_context, read_pem, server_context
 from tests.actors.greeter import Answer, greeting, listening, plain
 
 NOW = datetime.now(UTC)
@@ -291,3 +291,11 @@ def test_listener_names_the_key_of_a_bad_file(own: tuple[str, str]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         server_context("publish.https", own[0], own[0])
     assert caught.value.faults == (f'publish.https.key_file: "{own[0]}" holds no private key in PEM form',)
+
+
+def test_origins_are_trusted_by_one_context(tmp_path: Path) -> None:
+    """It is made once; a file that is no list of roots shows before the first origin is asked."""
+    make = origins_context("")
+    assert make() is make()
+    with pytest.raises(ConfigurationError, match=r"firmware\.ca_file"):
+        origins_context(str(tmp_path / "none.pem"))

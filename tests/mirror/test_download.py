@@ -21,7 +21,7 @@ from localctl.mirror.throttle import Throttle
 from localctl.store.files import FirmwareFiles
 from localctl.store.intake import Digests
 from localctl.store.records import Publication, Resume
-from localctl.tls import client_context
+from localctl.tls import origins_context
 from tests.actors.nginx import Nginx
 from tests.actors.origin import Origin, Reply
 from tests.mirror.workshop import image, md5, series
@@ -87,7 +87,7 @@ async def bench(folder: Path, clock: Steady | None = None, **keys: Any) -> Async
     settings = Firmware(**{"allowed_origins": ("127.0.0.1",), **keys})
     disk, metrics = Disk(folder), Metrics(CollectorRegistry(), "0")
     disk.prepare()
-    origin = HttpOrigin(settings, client_context("firmware"), "localctl/test")
+    origin = HttpOrigin(settings, origins_context(""), "localctl/test")
     steady = clock or Steady()
     throttle = Throttle(settings.max_rate, steady)
     with ThreadPoolExecutor(4) as threads:

@@ -246,7 +246,7 @@ async def test_setting_aside_one_that_fetches(origin: Origin, tmp_path: Path) ->
     async with mirror(tmp_path) as made:
         replies = (STALLED, Reply(BODY, silent=True), Reply(BODY))
         await waiting(made, origin.script("/fw.bin", *replies), MD5, WRONG)
-        await origin.until(lambda: origin.requests[0].sent == 100_000)
+        await origin.until(lambda: origin.requests and origin.requests[0].sent == 100_000)
         await until(lambda: made.count("download_bytes_total") == 100_000)
         async with made.publisher.set_aside(MD5):
             await made.status("Downloading", 2)
@@ -374,6 +374,7 @@ async def test_a_stop_in_the_middle_of_a_line(origin: Origin, tmp_path: Path) ->
     location = origin.script("/fw.bin", STALLED, STALLED)
     async with mirror(tmp_path) as made:
         await waiting(made, location, WRONG, "1" * 32, MD5)
+        await origin.until(lambda: origin.requests)
     async with mirror(tmp_path) as made:
         await origin.until(lambda: len(origin.requests) == 2)
         assert made.told == []

@@ -30,7 +30,7 @@ from localctl.store.files import FirmwareFiles
 from localctl.store.names import published_uri
 from localctl.store.records import Notification, Snapshot
 from localctl.store.shelf import Shelf
-from localctl.tls import client_context
+from localctl.tls import origins_context
 from tests.actors.news import TIMEOUT, News
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ async def mirror(state_dir: Path, *, files: FirmwareFiles | None = None, **more:
         shelf = Shelf(database, disk, catalogue, threads, metrics, failed)
         snapshot = await database.load()
         damaged = await shelf.recover(snapshot)
-        origin = Origins(settings, client_context("firmware"), "localctl/test")
+        origin = Origins(settings, origins_context(""), "localctl/test")
         stack.push_async_callback(origin.close)
         loop = asyncio.get_running_loop()
         told: list[Notification] = []

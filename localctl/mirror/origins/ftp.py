@@ -28,7 +28,7 @@ from localctl.mirror.origins.http import Sink
 from localctl.mirror.throttle import new_socket, read_size
 from localctl.store.records import Resume
 from localctl.store.unbroken import see_out
-from localctl.tls import explain
+from localctl.tls import Tls, explain
 
 T = TypeVar("T")
 _TYPE: Final = re.compile(r";type=[a-z]$", re.IGNORECASE)  # RFC 1738, 3.2.2
@@ -54,12 +54,12 @@ class Place:
 class FtpOrigin:
     """A client for origins. ``close`` ends it."""
 
-    def __init__(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+    def __init__(self, settings: Firmware, tls: Tls) -> None:
         self._settings = settings
         self._tls = tls
         self._threads = _threads(settings)
 
-    def reconfigure(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+    def reconfigure(self, settings: Firmware, tls: Tls) -> None:
         """By these from now on; a session that is under way keeps its TLS."""
         if settings.max_concurrent_downloads != self._settings.max_concurrent_downloads:
             self._threads.shutdown(wait=False)  # what they are at is seen out; what follows goes to the others
@@ -82,8 +82,9 @@ class FtpOrigin:
         place = place_of(location)
         if not host_allowed(place.host, self._settings.allowed_origins):
             raise OriginRefused(f"{place.host} is not among the allowed origins")
+        tls = await asyncio.to_thread(self._tls)
         control = await self._connect(place)
-        session = Session(control, place.host, self._tls, self._settings)
+        session = Session(control, place.host, tls, self._settings)
         try:
             await self._fetch(session, place, resume, sink)
         except (Error, EOFError, OSError) as fault:

@@ -27,7 +27,7 @@ from localctl.mirror.hosts import address_allowed, host_allowed
 from localctl.mirror.retry import is_final, parse_retry_after
 from localctl.mirror.throttle import new_socket, read_size
 from localctl.store.records import Resume
-from localctl.tls import explain
+from localctl.tls import Tls, explain
 
 MAX_REDIRECTS: Final = 5
 _SCHEMES: Final = ("http", "https")
@@ -76,7 +76,7 @@ class _GuardedResolver(AbstractResolver):
 class HttpOrigin:
     """A client for origins. ``close`` ends it."""
 
-    def __init__(self, settings: Firmware, tls: ssl.SSLContext, user_agent: str) -> None:
+    def __init__(self, settings: Firmware, tls: Tls, user_agent: str) -> None:
         self._settings = settings
         self._tls = tls
         self._session = aiohttp.ClientSession(
@@ -91,7 +91,7 @@ class HttpOrigin:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    def reconfigure(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+    def reconfigure(self, settings: Firmware, tls: Tls) -> None:
         """By these from now on; a request that is under way keeps its timeouts."""
         self._settings, self._tls = settings, tls
 
@@ -126,12 +126,13 @@ class HttpOrigin:
     async def _ask(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
         settings = self._settings
         connect, idle = settings.connect_timeout_seconds, settings.idle_timeout_seconds
+        tls = await asyncio.to_thread(self._tls)
         async with asyncio.timeout(connect + idle):  # a head can drip too
             return await self._session.get(
                 url,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._tls,
+                ssl=tls,
                 # aiohttp's own total of 300 s would end every long download
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=idle),
                 read_bufsize=read_size(settings.max_rate),

@@ -1,22 +1,22 @@
 """Which client fetches which location. Edge: by the location's scheme."""
 
-import ssl
 from urllib.parse import urlsplit
 
 from localctl.config import Firmware
 from localctl.mirror.origins.ftp import FtpOrigin
 from localctl.mirror.origins.http import HttpOrigin, Sink
 from localctl.store.records import Resume
+from localctl.tls import Tls
 
 
 class Origins:
     """A client for every scheme of ``admission.SCHEMES``. ``close`` ends it."""
 
-    def __init__(self, settings: Firmware, tls: ssl.SSLContext, user_agent: str) -> None:
+    def __init__(self, settings: Firmware, tls: Tls, user_agent: str) -> None:
         self._http = HttpOrigin(settings, tls, user_agent)
         self._ftp = FtpOrigin(settings, tls)
 
-    def reconfigure(self, settings: Firmware, tls: ssl.SSLContext) -> None:
+    def reconfigure(self, settings: Firmware, tls: Tls) -> None:
         """By these from now on, and what is connected to then is spoken to with ``tls``."""
         self._http.reconfigure(settings, tls)
         self._ftp.reconfigure(settings, tls)

@@ -18,7 +18,7 @@ from localctl.config import Firmware
 from localctl.errors import FetchError, OriginFailed, OriginRefused
 from localctl.mirror.origins.ftp import FtpOrigin, place_of
 from localctl.store.records import Resume
-from localctl.tls import client_context
+from localctl.tls import origins_context
 from tests.actors.ports import HeldPort
 from tests.actors.vsftpd import Vsftpd
 from tests.mirror.origins.bucket import Bucket
@@ -40,7 +40,7 @@ SECRET: Final = "p@ss-w0rd"
 async def client(ca_file: str = "", **keys: Any) -> AsyncIterator[FtpOrigin]:
     """A client that may ask 127.0.0.1; keyword arguments are keys of [firmware]."""
     settings = Firmware(**{"allowed_origins": ("127.0.0.1",), **keys})
-    made = FtpOrigin(settings, client_context("firmware", ca_file=ca_file))
+    made = FtpOrigin(settings, origins_context(ca_file))
     try:
         yield made
     finally:

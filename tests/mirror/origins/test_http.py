@@ -20,7 +20,7 @@ from localctl.config import Firmware
 from localctl.errors import FetchError, OriginFailed, OriginRefused
 from localctl.mirror.origins.http import MAX_REDIRECTS, HttpOrigin, _validator
 from localctl.store.records import Resume
-from localctl.tls import client_context
+from localctl.tls import origins_context
 from tests.actors.greeter import listening, plain
 from tests.actors.nginx import Nginx
 from tests.actors.origin import Origin, Reply
@@ -38,7 +38,7 @@ SECRET: Final = "p@ss-w0rd"
 async def client(ca_file: str = "", **keys: Any) -> AsyncIterator[HttpOrigin]:
     """A client that may ask 127.0.0.1; keyword arguments are keys of [firmware]."""
     settings = Firmware(**{"allowed_origins": ("127.0.0.1",), **keys})
-    made = HttpOrigin(settings, client_context("firmware", ca_file=ca_file), "localctl/test")
+    made = HttpOrigin(settings, origins_context(ca_file), "localctl/test")
     try:
         yield made
     finally:
@@ -516,8 +516,8 @@ def test_a_validator_that_could_not_be_kept(name: str) -> None:
 
 async def test_other_settings_count_for_what_is_asked_then(origin: Origin, shop: Nginx, authority: trustme.CA) -> None:
     """Whom we may ask and whom we trust; a fetch that is under way keeps its own."""
-    context = client_context("firmware")
-    authority.configure_trust(context)
+    trusting = origins_context("")
+    authority.configure_trust(trusting())
     location = origin.script("/fw.bin", Reply(BODY))
     async with client(max_rate=500_000) as made:
         bucket = Bucket()
@@ -527,12 +527,12 @@ async def test_other_settings_count_for_what_is_asked_then(origin: Origin, shop:
             fetch = tasks.create_task(made.fetch(location, START, bucket), name="fetch")
             while not bucket.begun:  # noqa: ASYNC110  nobody tells
                 await asyncio.sleep(0)
-            made.reconfigure(Firmware(allowed_origins=("10.*",)), context)
+            made.reconfigure(Firmware(allowed_origins=("10.*",)), trusting)
             with pytest.raises(OriginRefused):
                 await made.fetch(location, START, Bucket())
             await fetch
         assert bucket.data == BODY
-        made.reconfigure(Firmware(allowed_origins=("127.0.0.1",)), context)
+        made.reconfigure(Firmware(allowed_origins=("127.0.0.1",)), trusting)
         sealed = Bucket()
         await made.fetch(f"{shop.url}/fw.bin", START, sealed)
         assert sealed.data == BODY
