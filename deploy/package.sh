@@ -14,6 +14,12 @@ stamp=$venv/tools-installed
 lock=$root/deploy/package/tools.lock
 done_for="$root $(cksum <"$lock")"
 
+mkdir -p "$root/.venv"
+if command -v flock >/dev/null; then # two builds at once would write to each other's wheels
+  exec 9>"$root/.venv/package.lock"
+  flock 9
+fi
+
 # What strips compiled modules of what only a debugger reads: half of their size.
 sh "$root/deploy/packages.sh" x86_64-linux-gnu-strip:binutils-x86-64-linux-gnu \
   aarch64-linux-gnu-strip:binutils-aarch64-linux-gnu arm-linux-gnueabihf-strip:binutils-arm-linux-gnueabihf

@@ -32,6 +32,10 @@ faketime:faketime               a clock at 1970, and one that jumps by years
 cc:gcc                          the load of the relay's benchmark, which is in C
 gencat:libc6-dev                its headers; gencat comes with them
 systemd-analyze:systemd         reads our unit file as systemd does
+shellcheck:shellcheck           reads our scripts
+groff:groff-base                reads our man page
+dpkg-deb:dpkg                   takes our package apart
+lintian:lintian                 finds fault with our package
 EOF
 )
 # shellcheck disable=SC2086  # a word each

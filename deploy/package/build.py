@@ -2,6 +2,7 @@
 
 import argparse
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -11,34 +12,14 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from deploy.package import lock, papers, wheels
+from deploy.package import adapted, lock, papers, wheels
 from deploy.package.targets import TARGETS, Target
 
 _HERE: Final = Path(__file__).parent
-_PORTS: Final = {  # what the package's configuration has instead: localctl.socket hands these ports over
-    'listen = "0.0.0.0:8080"': 'listen = "0.0.0.0:80"',
-    'listen = "0.0.0.0:2121"': 'listen = "0.0.0.0:21"',
-}
-_EXEC: Final = "ExecStart=/usr/bin/env localctl "
-
-
-def config(example: str) -> str:
-    """The package's configuration: the example on the ports of the protocols. Raises PackageError."""
-    for before, after in _PORTS.items():
-        if example.count(f"\n{before}\n") != 1:
-            raise wheels.PackageError(f"config.example.toml has no one line {before}: see deploy/package/build.py")
-        example = example.replace(f"\n{before}\n", f"\n{after}\n")
-    return example
-
-
-def unit(text: str) -> str:
-    """A unit of systemd/ as the package has it: without how to install it by hand, and with the command's place."""
-    body = text[text.index("[") :] if text.startswith("#") else text
-    return body.replace(_EXEC, "ExecStart=/usr/bin/localctl ")
 
 
 def version_of(root: Path, seconds: int) -> str:
-    """pyproject's where its tag is checked out, else one that is before it and after that of each earlier commit."""
+    """Pyproject's where its tag is checked out, else one that is before it and after that of each earlier commit."""
     released = str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
     if _git(root, "describe", "--exact-match", "--match", f"v{released}") == f"v{released}":
         return released
@@ -54,7 +35,7 @@ def seconds_of(root: Path) -> int:
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607  our own arguments; git is where it is
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)  # noqa: S607  git is where it is
     except FileNotFoundError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -76,16 +57,16 @@ def stage(root: Path, target: Target, version: str, seconds: int, folder: Path, 
     tree = folder / "usr/lib/localctl"
     wheels.merge([*carried, own], tree)
     compiled = sorted(str(path) for path in tree.rglob("*.so"))
-    subprocess.run([f"{target.tools}-strip", "--strip-unneeded", *compiled], check=True)  # noqa: S603  our own arguments
+    subprocess.run([f"{target.tools}-strip", "--strip-unneeded", *compiled], check=True)
     path = ", ".join(f'"{each}"' for each in target.path)
     _write(folder / "usr/bin/localctl", _read(_HERE / "localctl.in").replace("@PATH@", path))
-    _write(folder / "etc/localctl/config.toml", config(_read(root / "config.example.toml")))
+    _write(folder / "etc/localctl/config.toml", adapted.config(_read(root / "config.example.toml")))
     for source in sorted((root / "systemd").rglob("*")):
         if source.suffix in {".service", ".socket", ".conf"}:
-            _write(folder / "usr/lib/systemd/system" / source.relative_to(root / "systemd"), unit(_read(source)))
-    subprocess.run(  # noqa: S603  our own arguments
-        [sys.executable, "-IBS", str(_HERE / "manual.py"), str(tree), str(folder), str(seconds)], check=True
-    )
+            _write(
+                folder / "usr/lib/systemd/system" / source.relative_to(root / "systemd"), adapted.unit(_read(source))
+            )
+    subprocess.run([sys.executable, "-IBS", str(_HERE / "manual.py"), str(tree), str(folder), str(seconds)], check=True)
     manual = folder / "usr/share/man/man1/localctl.1"
     _zipped(manual.with_suffix(".1.gz"), _read(manual))
     manual.unlink()
@@ -113,7 +94,7 @@ def pack(target: Target, version: str, seconds: int, folder: Path, output: Path)
     """The .deb of what is staged. Raises PackageError."""
     values = {
         "ARCH": target.debian, "VERSION": version, "STAGE": str(folder), "HERE": str(_HERE),
-        "DEPENDS": ", ".join(f'"{each}"' for each in target.depends),
+        "DEPENDS": json.dumps(target.depends),
     }  # fmt: skip
     made = folder / "nfpm.yaml"
     _write(made, Template(_read(_HERE / "nfpm.yaml")).substitute(values))
@@ -122,7 +103,7 @@ def pack(target: Target, version: str, seconds: int, folder: Path, output: Path)
         os.utime(path, (seconds, seconds))
     deb = output / f"localctl_{version}-1_{target.debian}.deb"
     line = ["nfpm", "package", "--config", str(made), "--packager", "deb", "--target", str(deb)]
-    done = subprocess.run(  # noqa: S603  our own arguments
+    done = subprocess.run(
         line, check=False, capture_output=True, text=True, env=os.environ | {"SOURCE_DATE_EPOCH": str(seconds)}
     )
     if done.returncode != 0:
@@ -150,7 +131,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="localctl-package-") as folder:
                 stage(root, TARGETS[name], version, seconds, Path(folder), root / ".venv/cache/wheels")
                 deb = pack(TARGETS[name], version, seconds, Path(folder), output)
-            print(f"{deb}  {deb.stat().st_size / 1_000_000:.1f} MB  SHA-256 {wheels.sha256(deb)}")  # noqa: T201  its output
+            print(f"{deb}  {deb.stat().st_size / 1_000_000:.1f} MB  SHA-256 {wheels.sha256(deb)}")
     except wheels.PackageError as fault:
         sys.exit(f"deploy/package.sh: {fault}")
 

@@ -26,8 +26,15 @@ from deploy.package.wheels import PackageError, distribution, sha256
 
 MAINTAINER: Final = "The localctl project <localctl@localhost>"
 _LICENCE_FILES: Final = ("license", "licence", "copying", "notice", "authors")
+_SHA_256: Final = HashAlgorithm.SHA_256
 _CLASSIFIER: Final = "License :: OSI Approved :: "
 _APACHE: Final = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"  # Debian has it on every machine
+_HEADER: Final = (
+    "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
+    "Upstream-Name: localctl\n"
+    "Comment: The package carries the libraries that it needs, in /usr/lib/localctl. Their licences follow, each\n"
+    " as its distribution has it.\n"
+)
 _MIT: Final = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
 
 
@@ -102,8 +109,8 @@ def _component(each: Carried, kind: ComponentType) -> Component:
     """A distribution; where there is a wheel for each Python, they are its parts."""
     licence = LicenseExpression(each.licence) if each.is_expression else DisjunctiveLicense(name=each.licence)
     files = [
-        Component(name=name, type=ComponentType.FILE, bom_ref=name, hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha)])
-        for name, sha in each.wheels
+        Component(name=name, type=ComponentType.FILE, bom_ref=name, hashes=[HashType(alg=_SHA_256, content=digest)])
+        for name, digest in each.wheels
     ]
     return Component(
         name=each.name,
@@ -121,14 +128,12 @@ def copyright_file(own: Carried, others: list[Carried]) -> str:
     """In Debian's machine-readable format; the texts as they came, each once."""
     shown: dict[str, str] = {}
     blocks = [
-        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
-        "Upstream-Name: localctl\n"
-        "Comment: The package carries the libraries that it needs, in /usr/lib/localctl. Their licences follow, each\n"
-        " as its distribution has it.\n",
+        _HEADER,
         f"Files: *\nCopyright: the authors of localctl\nLicense: localctl\n{_field(_own_text(own))}",
     ]
     blocks += [
-        f"Files: usr/lib/localctl/{each.name.replace('-', '_')}*\nCopyright: the authors of {each.name}, as its licence names them\n"
+        f"Files: usr/lib/localctl/{each.name.replace('-', '_')}*\n"
+        f"Copyright: the authors of {each.name}, as its licence names them\n"
         f"License: {each.name}\n{_field(chr(10).join(_texts(each, shown)))}"
         for each in others
     ]
@@ -145,7 +150,8 @@ def _texts(each: Carried, shown: dict[str, str]) -> Iterator[str]:
         yield ""
         if _APACHE in text:
             yield f"{name}: the Apache License, Version 2.0, /usr/share/common-licenses/Apache-2.0"
-            yield from (line.strip() for line in text.splitlines() if line.strip().startswith("Copyright ") and "[" not in line)
+            lines = (line.strip() for line in text.splitlines())
+            yield from (line for line in lines if line.startswith("Copyright ") and "[" not in line)
         elif other := shown.get(text):
             yield f"{name}: the same text as that of {other}."
         else:

@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PYTHONS: Final = ("3.11", "3.12", "3.13")  # Debian 12, Ubuntu 24.04, Debian 13
-_GLIBC: Final = (17, 24, 26, 27, 28, 31, 34, 35, 36)  # wheels are named for the oldest that they run on; Debian 12 has 36
+_GLIBC: Final = (
+    17,
+    24,
+    26,
+    27,
+    28,
+    31,
+    34,
+    35,
+    36,
+)  # wheels are named for the oldest that they run on; Debian 12 has 36
 _DEPENDS: Final = (
     "libc6 (>= 2.36)",
     "libgcc-s1",
@@ -54,7 +64,9 @@ class Target:
 TARGETS: Final = {
     target.debian: target
     for target in (
-        Target("amd64", "x86_64", "x86_64-linux-gnu", left_out=frozenset({"pycparser"})),  # cffi needs it to build, not to run
+        Target(
+            "amd64", "x86_64", "x86_64-linux-gnu", left_out=frozenset({"pycparser"})
+        ),  # cffi needs it to build, not to run
         Target("arm64", "aarch64", "aarch64-linux-gnu", left_out=frozenset({"pycparser"})),
         Target("armhf", "armv7l", "arm-linux-gnueabihf", {"cffi": "python3-cffi-backend"}, frozenset({"pycparser"})),
     )

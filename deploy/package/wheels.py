@@ -82,14 +82,14 @@ def _pip(wanted: list[Locked], folder: Path, command: str, *options: str) -> Non
     requirements.write_text("".join(f"{each.line}\n" for each in wanted), encoding="utf-8")
     line = [*_PIP, command, "--require-hashes", "--no-deps", *options, "-r", str(requirements)]
     dated = os.environ | {"SOURCE_DATE_EPOCH": _SOME_DATE}
-    if subprocess.run(line, check=False, stdin=subprocess.DEVNULL, env=dated).returncode != 0:  # noqa: S603  our own arguments
+    if subprocess.run(line, check=False, stdin=subprocess.DEVNULL, env=dated).returncode != 0:
         raise PackageError(f"pip {command} failed for {folder.name}; what it says is above")
 
 
 def own_wheel(root: Path, folder: Path) -> Path:
-    """localctl's own. Raises PackageError."""
+    """That of localctl itself. Raises PackageError."""
     line = [*_PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(root)]
-    if subprocess.run(line, check=False, stdin=subprocess.DEVNULL).returncode != 0:  # noqa: S603  our own arguments
+    if subprocess.run(line, check=False, stdin=subprocess.DEVNULL).returncode != 0:
         raise PackageError("pip could not make localctl's own wheel; what it says is above")
     [path] = folder.glob("localctl-*.whl")
     return path
