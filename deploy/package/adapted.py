@@ -1,5 +1,6 @@
 """What of this tree is another in the package: the configuration's ports, the units' command. Pure."""
 
+import re
 from typing import Final
 
 from deploy.package.wheels import PackageError
@@ -22,5 +23,5 @@ def config(example: str) -> str:
 
 def unit(text: str) -> str:
     """A unit of systemd/ as the package has it: without how to install it by hand, and with the command's place."""
-    body = text[text.index("[") :] if text.startswith("#") else text
+    body = re.sub(r"\A(#.*\n|\n)+", "", text)
     return body.replace(_EXEC, "ExecStart=/usr/bin/localctl ")

@@ -46,6 +46,7 @@ say "localctl demo: $(tail -n 1 /root/log)"
 
 say "set up, start, publish, fetch"
 python3 -IBS /root/trial.py $config
+[ "$(stat -c '%U:%G %a' $config)" = 'root:localctl 640' ] || fail "setup left $config as $(stat -c '%U:%G %a' $config)"
 sum=$(sha256sum $config)
 
 say "upgrade: dpkg -i $(basename "$2")"

@@ -53,6 +53,8 @@ def set_up(config: Path, csms_url: str) -> None:
         replace(config, r'^host = ""', 'host = "127.0.0.1"')
     elif not config.read_text(encoding="utf-8").count(IDENTITY):
         sys.exit(f"setup: {done.stdout}{done.stderr}")
+    else:
+        say(f"localctl setup ends with {done.returncode}: {done.stdout.strip().splitlines()[-1]}")
     replace(config, r"^allowed_origins = \[\]", 'allowed_origins = ["127.0.0.1"]')  # the origin is on this machine
 
 
@@ -171,7 +173,7 @@ async def play(config: Path, kept: Path, *, again: bool) -> None:
         file = Path(folder, "station-2.0.bin")
         checksum = make_firmware(file, SIZE)
         async with Csms() as csms, Origin(file, float(2**30)) as origin:
-            (point_at if again else set_up)(config, csms.url)
+            await asyncio.to_thread(point_at if again else set_up, config, csms.url)  # it asks the CSMS
             with daemon(config):
                 await csms.hear(IDENTITY, "BootNotification", PATIENCE)
                 await until_ready()
