@@ -79,10 +79,8 @@ def daemon(config: Path) -> Iterator[None]:
         Path(folder).mkdir(mode=0o750, exist_ok=True, parents=True)
         os.chown(folder, user.pw_uid, user.pw_gid)
     with tempfile.TemporaryFile() as log:
-        child = os.fork()
-        if child == 0:
-            os.dup2(log.fileno(), 2)
-            become(user, config)
+        line = [sys.executable, "-IBS", __file__, str(config), "become"]
+        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stderr=log)
         try:
             yield
         except BaseException:
@@ -90,15 +88,16 @@ def daemon(config: Path) -> Iterator[None]:
             sys.stderr.write(log.read().decode(errors="replace"))
             raise
         finally:
-            os.kill(child, 15)
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            process.terminate()
+            status = process.wait()
     if status != 0:
         sys.exit(f"localctl run ended with {status}")
     say("SIGTERM: it ends with 0")
 
 
-def become(user: pwd.struct_passwd, config: Path) -> None:
+def become(config: Path) -> None:
     """The daemon, in this process: with the sockets of the package's socket unit, or without one the right to bind."""
+    user = pwd.getpwnam("localctl")
     line = ["/usr/bin/localctl", "run", "--config", str(config)]
     environ = {"PATH": "/usr/bin:/bin", "RUNTIME_DIRECTORY": "/run/localctl"}
     if not SOCKET_UNIT.exists():
@@ -201,4 +200,7 @@ async def still_there(kept: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(play(Path(sys.argv[1]), Path("/root/kept"), again=len(sys.argv) > 2))
+    if sys.argv[2:] == ["become"]:
+        become(Path(sys.argv[1]))
+    else:
+        asyncio.run(play(Path(sys.argv[1]), Path("/root/kept"), again=sys.argv[2:] == ["again"]))
