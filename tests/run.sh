@@ -34,6 +34,10 @@ gencat:libc6-dev                its headers; gencat comes with them
 nft:nftables                    a firewall, and whether it lets stations in
 chromium:chromium               opens the status page as an installer's browser does
 systemd-analyze:systemd         reads our unit file as systemd does
+shellcheck:shellcheck           reads our scripts
+groff:groff-base                reads our man page
+dpkg-deb:dpkg                   takes our package apart
+lintian:lintian                 finds fault with our package
 EOF
 )
 # shellcheck disable=SC2086  # a word each

@@ -106,7 +106,7 @@ class Controller:
                 stdout=log,
                 stderr=log,
                 env={key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
-                | {"NOTIFY_SOCKET": notify_socket},
+                | {"NOTIFY_SOCKET": notify_socket, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 process_group=0,  # Ctrl-C is for the demo, which then stops the controller
             )  # fmt: skip
 

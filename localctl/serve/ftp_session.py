@@ -9,7 +9,7 @@ import logging
 import sys
 from typing import Any, ClassVar, Final
 
-from localctl.errors import NotAdmitted, NotPublished, TransfersExhausted
+from localctl.errors import ConfigurationError, NotAdmitted, NotPublished, TransfersExhausted
 from localctl.renewal import Files
 from localctl.serve.ftp_data import DataConnection, DataListener, LentFile
 from localctl.serve.ftp_files import PublishedFiles
@@ -21,6 +21,10 @@ COMMANDS: Final = (
     *("USER", "PASS", "QUIT", "NOOP", "SYST", "STAT", "HELP", "FEAT", "OPTS", "ALLO"),
     *("TYPE", "MODE", "STRU", "PASV", "EPSV", "REST", "RETR", "ABOR"),
     *("PWD", "XPWD", "CWD", "XCWD", "CDUP", "XCUP", "LIST", "NLST", "MLSD", "MLST", "SIZE", "MDTM"),
+)
+_NO_FTPS: Final = (
+    "there is no FTPS on this machine, since pyOpenSSL or what it needs cannot be loaded; allowed: an empty cert_file "
+    "and key_file, or a certificate once pyOpenSSL and cffi are installed (on Debian: python3-cffi-backend)"
 )
 _SENDING: Final = ("RETR", "LIST", "NLST", "MLSD")
 _CONNECTING_SECONDS: Final = 30
@@ -181,7 +185,7 @@ def session_class(
 ) -> type[Session]:
     """The class of one server's sessions: pyftpdlib keeps settings in classes, and two servers must not share them.
 
-    Raises ConfigurationError where the ``certificate`` does not load.
+    Raises ConfigurationError where the ``certificate`` does not load, or pyOpenSSL.
     """
     anonymous = DummyAuthorizer()
     anonymous.add_anonymous("/", msg_login="Welcome.", msg_quit="Goodbye.")
@@ -189,7 +193,10 @@ def session_class(
     data: type[DataConnection] = DataConnection
     secure: dict[str, object] = {}
     if certificate:
-        from localctl.serve import ftps
+        try:
+            from localctl.serve import ftps
+        except ImportError as fault:
+            raise ConfigurationError((f"publish.ftp.cert_file: {_NO_FTPS} ({fault})",)) from None
 
         session, data, secure = (
             ftps.SecureSession,

@@ -3,7 +3,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+import localctl
 from localctl.demo.scenario import run_demo
 from tests.actors.process import Process
 
@@ -129,6 +132,17 @@ async def test_a_controller_that_dies_fails_it(tmp_path: Path) -> None:
     assert not any("Traceback" in line for line in demo.err)
     assert not any(line.startswith("saved") for line in demo.out)
     assert left_behind(tmp_path, started) == []
+
+
+def test_modules_are_found_where_the_demo_found_them(tmp_path: Path) -> None:
+    """It works where Python does not know of localctl, as in the Debian package."""
+    paths = [str(Path(localctl.__file__).parents[1]), sysconfig.get_path("purelib")]
+    program = f"import sys; sys.path += {paths}; from localctl.demo.scenario import run_demo; "
+    line = ["-IBS", "-c", program + "sys.exit(run_demo(1, 1, True))"]
+    python = Path(sys.base_prefix, "bin", "python{}.{}".format(*sys.version_info))  # not that of a virtual environment
+    environ = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([str(python), *line], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_room_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

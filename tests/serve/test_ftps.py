@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -232,3 +233,27 @@ def test_a_bad_certificate_is_named(shop: Shop, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.pem")
     with pytest.raises(ConfigurationError, match=r"publish\.ftp\.cert_file"):
         shop.ftp(certificate=Files("publish.ftp", gone, gone, shop.metrics))
+
+
+@pytest.mark.parametrize("missing", ["OpenSSL", "_cffi_backend"])
+def test_a_machine_without_pyopenssl_is_told_so(shop: Shop, missing: str) -> None:
+    """An interpreter without pyOpenSSL, or without what that needs, names the key and what to do."""
+    shop.issue()
+    program = f"""
+import sys
+sys.modules["{missing}"] = None
+from prometheus_client import CollectorRegistry
+from localctl.errors import ConfigurationError
+from localctl.metrics import Metrics
+from localctl.renewal import Files
+from localctl.serve.ftp_session import session_class
+files = Files("publish.ftp", "{shop.cert_file}", "{shop.key_file}", Metrics(CollectorRegistry(), "0"))
+try:
+    session_class(None, 60, None, files)
+except ConfigurationError as fault:
+    [line] = fault.faults
+    print(line)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("publish.ftp.cert_file: there is no FTPS on this machine")
+    assert "python3-cffi-backend" in done.stdout

@@ -1,0 +1,1 @@
+"""What builds the Debian package; `sh deploy/package.sh` runs it in a virtual environment of its own."""

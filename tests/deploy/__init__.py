@@ -1,0 +1,1 @@
+"""How localctl comes to a gateway."""

@@ -1,0 +1,1 @@
+"""The Debian package, from what it is made of to what is made."""
