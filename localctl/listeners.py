@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ from localctl.systemd import socket_path
 from localctl.tls import server_context
 from localctl.values import Address
 from localctl.wire import tcp
+from localctl.wire.binding import Binding
 
 log = logging.getLogger("localctl.listeners")
 
@@ -41,12 +43,20 @@ SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published no
 
 class Listeners:
     """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin"); ``told``
-    is what is told of them, and of the socket ("admin.socket").
+    is what is told of them, and of the socket ("admin.socket"). Those that were ``handed_over`` to us are used before
+    any of our own.
 
     Raises ConfigurationError where a certificate of theirs does not load.
     """
 
-    def __init__(self, config: Config, catalogue: Catalogue, csms_tls: ssl.SSLContext | None, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        catalogue: Catalogue,
+        csms_tls: ssl.SSLContext | None,
+        metrics: Metrics,
+        handed_over: Iterable[socket.socket] = (),
+    ) -> None:
         publish, stations, identity = config.publish, config.stations, config.controller.identity
         idle = publish.idle_timeout_seconds
         self.addresses: dict[str, Address] = {}
@@ -61,6 +71,7 @@ class Listeners:
         self._https = _https_server(config, catalogue, metrics)
         self._ftp = _ftp_server(config, catalogue, metrics)
         self._starvation = Starvation()
+        self._binding = Binding(handed_over)
         self._admin: AdminServer | None = None
         self._hand: HandServer | None = None
         self._config = config
@@ -77,13 +88,14 @@ class Listeners:
     async def open(self, views: Views, hands: Hands) -> None:
         """Bind all of them. Raises ListenError; what is bound by then is for ``close``."""
         for server in self._servers:
-            self.addresses[f"publish.{server.pulse.loop}"] = server.start()
+            self.addresses[f"publish.{server.pulse.loop}"] = server.start(self._binding.bind)
         if self._config.admin.listen:
             self._admin = AdminServer(self._config.admin.listen, views)
-            self.addresses["admin"] = await self._admin.start()
+            self.addresses["admin"] = await self._admin.start(self._binding.bind)
             await self._open_socket(hands)
         if self.door:  # last: a station that gets in finds everything else there
-            self.addresses |= await self.door.start()
+            self.addresses |= await self.door.start(self._binding.bind)
+        self._binding.shut_out()
         self.told |= {name: str(address) for name, address in self.addresses.items()}
         for name, place in self.told.items():
             log.info("listening on %s for %s", place, name)
@@ -91,6 +103,7 @@ class Listeners:
 
     async def close(self, grace: float) -> None:
         """Refuse what is new, give transfers ``grace`` seconds, then close relays and all else."""
+        self._binding.close()
         for listener in (self.door, *self._servers):
             if listener:
                 listener.refuse()

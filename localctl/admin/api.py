@@ -11,8 +11,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from localctl.errors import ListenError
 from localctl.values import Address
+from localctl.wire import tcp
+from localctl.wire.binding import Bind, own
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,12 @@ class AdminServer:
         app.router.add_get("/api/status", self._status)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
-    async def start(self) -> Address:
+    async def start(self, bind: Bind = own) -> Address:
         """Bind; the address that was bound. Raises ListenError."""
+        bound = bind("admin.listen", self._listen, tcp.BACKLOG)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._listen.host, self._listen.port)
-        try:
-            await site.start()
-        except OSError as fault:
-            await self._runner.cleanup()
-            raise ListenError("admin.listen", str(self._listen), fault.strerror or str(fault)) from fault
-        return Address(*self._runner.addresses[0][:2])
+        await web.SockSite(self._runner, bound.sock).start()
+        return bound.address
 
     async def stop(self) -> None:
         """Close."""

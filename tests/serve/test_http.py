@@ -11,7 +11,7 @@ import pytest
 
 from localctl.errors import ListenError
 from localctl.networks import parse_network
-from localctl.serve import http as serve_http
+from localctl.serve import http_connection
 from localctl.serve.http import HttpServer
 from localctl.values import Address
 from tests.actors import wire
@@ -171,7 +171,7 @@ def test_a_client_that_says_nothing_is_let_go(shop: Shop) -> None:
 
 def test_a_request_must_come_in_time(web: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that drips in byte by byte holds a connection for no longer than an idle one."""
-    monkeypatch.setattr(serve_http, "_KEEPALIVE_SECONDS", 0.3)
+    monkeypatch.setattr(http_connection, "KEEPALIVE_SECONDS", 0.3)
     _, address = web.http()
     with web.dial(address) as sock:
         sock.sendall(b"GET /firmware/")
