@@ -22,7 +22,7 @@ LASTING_BACKLOG: Final = 4096  # of a socket in which connections wait while we 
 _PRIVILEGED: Final = 1024
 _ADVICE: Final[Mapping[int | None, str]] = {  # of low ports
     errno.EACCES: "; only root may open ports below 1024: let systemd do it (systemctl enable localctl.socket, then "
-    "systemctl restart localctl), or choose another port",
+    "systemctl restart localctl; systemctl status localctl.socket), or choose another port",
     errno.EADDRINUSE: "; stop what listens there (ss -ltnp), or choose another port",
 }
 _INFO_SIZE: Final = 192
@@ -39,8 +39,9 @@ def listen(key: str, address: Address, backlog: int = BACKLOG) -> socket.socket:
         both = address.host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(where, family=family, backlog=backlog, dualstack_ipv6=both)
     except OSError as fault:
+        cause = (fault.strerror or str(fault)).partition(" (while")[0]  # Python repeats the address
         advice = _ADVICE.get(fault.errno, "") if address.port < _PRIVILEGED else ""
-        raise ListenError(key, str(address), f"{fault.strerror or fault}{advice}") from None
+        raise ListenError(key, str(address), f"{cause}{advice}") from None
 
 
 def bound(sock: socket.socket) -> Address:
