@@ -5,7 +5,7 @@ set -eu
 
 cd /srv/localctl
 export PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/wheels PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
-export PYTHONDONTWRITEBYTECODE=1 HOME=/root
+export PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/run/hypothesis HOME=/root
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 options='-p no:cacheprovider'
 
@@ -16,7 +16,7 @@ awk '/^## /{here = $0 == "## Without the package"} /^```$/{code = 0} here && cod
 echo "== The tests"
 /opt/localctl/bin/pip install '/srv/localctl[test]'
 # shellcheck disable=SC2086  # words
-/opt/localctl/bin/python -m pytest $options -v tests/systemd/machine.py
+/opt/localctl/bin/python -m pytest $options -v tests/systemd/machine.py && status=0 || status=$?
 
 echo "== Journeys within the sandbox"
 systemctl stop localctl.socket localctl.service
@@ -29,4 +29,4 @@ sed -e 's|^ExecStart=.*|ExecStart=/opt/localctl/bin/python -m pytest '"$options"
   systemd/localctl.service >/run/systemd/system/localctl-journeys.service
 systemctl daemon-reload
 systemd-analyze security --no-pager localctl-journeys.service | tail -n 1
-systemctl start localctl-journeys.service
+systemctl start localctl-journeys.service && exit "$status"
