@@ -18,13 +18,13 @@ echo "== The tests"
 # shellcheck disable=SC2086  # words
 /opt/localctl/bin/python -m pytest $options -v tests/systemd/machine.py && status=0 || status=$?
 
-echo "== Journeys within the sandbox"
+echo "== Journeys within the sandbox"  # but for ProcSubset: psutil, with which the tests look at localctl, needs /proc/stat
 systemctl stop localctl.socket localctl.service
 sed -e 's|^ExecStart=.*|ExecStart=/opt/localctl/bin/python -m pytest '"$options"' --basetemp=/var/lib/localctl/pytest '`
   `'tests/journeys/test_publish.py tests/journeys/test_relay.py tests/journeys/test_https.py tests/journeys/test_wss.py '`
   `'tests/journeys/test_restart.py tests/serve/test_ftps.py|' \
-  -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d; /^WatchdogSec/d; /^Wants/d; /^After/d' \
-  -e '/^User=/i WorkingDirectory=/srv/localctl\nEnvironment=PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/localctl' \
+  -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d; /^WatchdogSec/d; /^Wants/d; /^After/d; s/^ProcSubset=.*/ProcSubset=all/' \
+  -e '/^User=/i WorkingDirectory=/srv/localctl\nEnvironment=PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/localctl\nUnsetEnvironment=RUNTIME_DIRECTORY' \
   -e '/^User=/i Environment=HYPOTHESIS_STORAGE_DIRECTORY=/var/lib/localctl/hypothesis\nStandardOutput=append:/srv/out/log' \
   systemd/localctl.service >/run/systemd/system/localctl-journeys.service
 systemctl daemon-reload
