@@ -31,7 +31,7 @@ from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
 from localctl.systemd import socket_path
 from localctl.tls import server_context
-from localctl.values import Address
+from localctl.values import WILDCARDS, Address
 from localctl.wire import tcp
 from localctl.wire.binding import Binding
 
@@ -126,12 +126,16 @@ class Listeners:
 
     def uris(self, checksum: str, name: str) -> tuple[str, ...]:
         """One URI for each listener under [publish] (L03.FR.03, FR.04)."""
-        configured = self._config.publish.host
         return tuple(
-            published_uri(scheme, published_host(configured, address), address.port, checksum, name)
+            published_uri(scheme, self._published_host(scheme, address), address.port, checksum, name)
             for scheme in SCHEMES
             if (address := self.addresses.get(f"publish.{scheme}"))
         )
+
+    def _published_host(self, scheme: str, bound: Address) -> str:
+        """A socket that was handed over for every address leaves it to the configuration to name one."""
+        named = self._config.listeners()[f"publish.{scheme}.listen"]
+        return published_host(self._config.publish.host, named if bound.host in WILDCARDS else bound)
 
     def _key_of(self, sock: tcp.Socket | None) -> str:
         place = sock.getsockname()[:2] if sock else ()
