@@ -46,7 +46,7 @@ from localctl.store.inspector import Inspector
 from localctl.store.rebuild import open_or_rebuild
 from localctl.store.records import FileRecord, Notification, Snapshot
 from localctl.store.shelf import Shelf
-from localctl.systemd import Notifier
+from localctl.systemd import Notifier, handed_over
 from localctl.tls import origins_context
 from localctl.uplink.connection import Clock, Uplink
 from localctl.uplink.dial import Dialler
@@ -87,7 +87,7 @@ class Daemon:
         publish = config.publish
         self._catalogue = Catalogue(publish.max_transfers, publish.max_transfers_per_address, publish.allowed_networks)
         self._csms_tls, self._csms_certificate = csms_context(config.csms, metrics)
-        self._listeners = Listeners(config, self._catalogue, self._csms_tls, metrics)
+        self._listeners = Listeners(config, self._catalogue, self._csms_tls, metrics, handed_over())
         self._notifier = Notifier()
         self._reload = Reload(path, config, metrics)
         self._stop = asyncio.Event()

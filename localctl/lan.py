@@ -3,6 +3,7 @@
 import fcntl
 import socket
 import struct
+from array import array
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from typing import Final
@@ -11,7 +12,9 @@ from localctl.values import WILDCARDS, Address
 
 _LOOPBACK: Final = "127.0.0.1"
 _ELSEWHERE: Final = ("203.0.113.1", 9)  # RFC 5737: nobody's. To connect a UDP socket sends nothing.
-_SIOCGIFADDR: Final = 0x8915  # netdevice(7)
+_SIOCGIFCONF: Final = 0x8912  # netdevice(7); netlink, which if_nameindex(3) takes, is not for us (systemd's sandbox)
+_IFREQ: Final = 16 + max(16, struct.calcsize("LLH6B"))  # struct ifreq: a name, then the union of its largest
+_MOST: Final = 64  # addresses
 
 
 def published_host(configured: str, listen: Address) -> str:
@@ -43,9 +46,9 @@ def _towards_elsewhere() -> str | None:
 
 def _addresses() -> Iterator[IPv4Address]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("16s24x", name.encode()))
-            except OSError:  # an interface without an IPv4 address
-                continue
-            yield IPv4Address(answer[20:24])  # struct ifreq: name[16], then struct sockaddr_in: family, port, address
+        room = array("B", bytes(_MOST * _IFREQ))
+        count, _ = struct.unpack(
+            "iP", fcntl.ioctl(probe, _SIOCGIFCONF, struct.pack("iP", len(room), room.buffer_info()[0]))
+        )
+        for at in range(0, count, _IFREQ):
+            yield IPv4Address(room[at + 20 : at + 24].tobytes())  # name[16], then sockaddr_in: family, port, address

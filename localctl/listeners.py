@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,9 @@ from localctl.store.catalogue import Catalogue
 from localctl.store.names import published_uri
 from localctl.systemd import socket_path
 from localctl.tls import server_context
-from localctl.values import Address
+from localctl.values import WILDCARDS, Address
 from localctl.wire import tcp
+from localctl.wire.binding import Binding
 
 log = logging.getLogger("localctl.listeners")
 
@@ -43,12 +45,20 @@ SCHEMES: Final = ("http", "https", "ftp")  # the order of URIs in a Published no
 
 class Listeners:
     """``addresses`` are those bound, by the names of their sections ("stations.ws", "publish.http", "admin"); ``told``
-    is what is told of them, and of the socket ("admin.socket"); ``certificates`` are those that they show.
+    is what is told of them, and of the socket ("admin.socket"); ``certificates`` are those that they show. Sockets that
+    were ``handed_over`` to us are used before any of our own.
 
     Raises ConfigurationError where a certificate of theirs does not load.
     """
 
-    def __init__(self, config: Config, catalogue: Catalogue, csms_tls: ssl.SSLContext | None, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        catalogue: Catalogue,
+        csms_tls: ssl.SSLContext | None,
+        metrics: Metrics,
+        handed_over: Iterable[socket.socket] = (),
+    ) -> None:
         publish, stations, identity = config.publish, config.stations, config.controller.identity
         idle = publish.idle_timeout_seconds
         self.addresses: dict[str, Address] = {}
@@ -66,6 +76,7 @@ class Listeners:
         self._ftp = self._ftp_server(config, catalogue, metrics)
         self._starvation = Starvation()
         self._guard = Guard(config.admin, metrics)
+        self._binding = Binding(handed_over)
         self._admin: AdminServer | None = None
         self._hand: HandServer | None = None
         self._config = config
@@ -102,13 +113,14 @@ class Listeners:
     async def open(self, views: Views, hands: Hands) -> None:
         """Bind all of them. Raises ListenError; what is bound by then is for ``close``."""
         for server in self._servers:
-            self.addresses[f"publish.{server.pulse.loop}"] = server.start()
+            self.addresses[f"publish.{server.pulse.loop}"] = server.start(self._binding.bind)
         if self._config.admin.listen:
             self._admin = AdminServer(self._config.admin.listen, self._guard, views)
-            self.addresses["admin"] = await self._admin.start()
+            self.addresses["admin"] = await self._admin.start(self._binding.bind)
             await self._open_socket(hands)
         if self.door:  # last: a station that gets in finds everything else there
-            self.addresses |= await self.door.start()
+            self.addresses |= await self.door.start(self._binding.bind)
+        self._binding.shut_out()
         self.told |= {name: str(address) for name, address in self.addresses.items()}
         for name, place in self.told.items():
             log.info("listening on %s for %s", place, name)
@@ -116,6 +128,7 @@ class Listeners:
 
     async def close(self, grace: float) -> None:
         """Refuse what is new, give transfers ``grace`` seconds, then close relays and all else."""
+        self._binding.close()
         for listener in (self.door, *self._servers):
             if listener:
                 listener.refuse()
@@ -145,9 +158,8 @@ class Listeners:
 
     def uris(self, checksum: str, name: str) -> tuple[str, ...]:
         """One URI for each listener under [publish] (L03.FR.03, FR.04)."""
-        configured = self._config.publish.host
         return tuple(
-            published_uri(scheme, published_host(configured, address), address.port, checksum, name)
+            published_uri(scheme, self._published_host(scheme, address), address.port, checksum, name)
             for scheme in SCHEMES
             if (address := self.addresses.get(f"publish.{scheme}"))
         )
@@ -156,6 +168,11 @@ class Listeners:
         if stations.authentication != "local":
             return None
         return Passwords(stations.password_file, self._threads, secrets.token_bytes(32))
+
+    def _published_host(self, scheme: str, bound: Address) -> str:
+        """A socket that was handed over for every address leaves it to the configuration to name one."""
+        named = self._config.listeners()[f"publish.{scheme}.listen"]
+        return published_host(self._config.publish.host, named if bound.host in WILDCARDS else bound)
 
     def _key_of(self, sock: tcp.Socket | None) -> str:
         place = sock.getsockname()[:2] if sock else ()

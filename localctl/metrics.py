@@ -8,6 +8,7 @@ an alert on it works before it first happens. No label carries a station, a URL 
 import logging
 import math
 import platform
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
@@ -76,6 +77,13 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 M = TypeVar("M", bound=MetricWrapperBase)
 
 
+class _Process(ProcessCollector):
+    """The process's own series. It shows none without the time of boot, and systemd's sandbox hides /proc/stat."""
+
+    def _boot_time(self) -> float:
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Metrics:
     """Every series, each as an attribute named as the metric without its prefix and unit endings."""
 
@@ -84,7 +92,7 @@ class Metrics:
         Info("localctl_build", "The running localctl.", registry=registry).info(
             {"version": version, "python": platform.python_version()}
         )
-        ProcessCollector(registry=registry)
+        _Process(registry=registry)
         PlatformCollector(registry=registry)
         self.config_last_reload_successful = self._gauge(
             "config_last_reload_successful", "1 if the configuration was taken over when it was last read, else 0."

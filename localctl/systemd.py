@@ -1,4 +1,4 @@
-"""What systemd is told of us: READY, RELOADING, STATUS, WATCHDOG, STOPPING; and the folder that it made for us.
+"""What systemd is told of us: READY, RELOADING, STATUS, WATCHDOG, STOPPING; what it made for us: a folder and sockets.
 
 Silent where systemd did not start us.
 
@@ -9,11 +9,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
 _PATIENCE_SECONDS: Final = 0.05  # the main loop waits for no one: systemd reads at once or is told the next time
+_FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
+_INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
+_WANTED: Final = "localctl takes listening TCP sockets alone; set nothing but ListenStream=PORT in localctl.socket"
 _log = logging.getLogger("localctl.systemd")
 
 
@@ -65,6 +68,45 @@ def socket_path(state_dir: str, environ: Mapping[str, str] = os.environ) -> Path
     """
     folder = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return Path(folder or state_dir) / "localctl.sock"
+
+
+def handed_over(environ: MutableMapping[str, str] = os.environ) -> tuple[socket.socket, ...]:
+    """The TCP sockets that systemd has bound for us (sd_listen_fds(3)). Whoever we start gets none of them, and finds
+    nothing of them in ``environ``.
+    """
+    pid, count, names = (environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"))
+    if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
+        return ()
+    named = dict(enumerate(names.split(":"), _FIRST_DESCRIPTOR))
+    found = ((each, _listener(each)) for each in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
+    sockets = []
+    for descriptor, sock in found:
+        if sock:
+            sockets.append(sock)
+        else:
+            _log.warning("descriptor %d (%s) is of no use: %s", descriptor, named.get(descriptor, "unnamed"), _WANTED)
+    return tuple(sockets)
+
+
+def _listener(descriptor: int) -> socket.socket | None:
+    """The TCP socket behind ``descriptor`` if it is bound to a port and connected to nobody."""
+    try:
+        os.set_inheritable(descriptor, False)
+        sock = socket.socket(fileno=descriptor)
+    except OSError:  # closed, or no socket
+        return None
+    if sock.family in _INTERNET and sock.type == socket.SOCK_STREAM and sock.getsockname()[1] and _is_alone(sock):
+        return sock
+    sock.detach()
+    return None
+
+
+def _is_alone(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return True
+    return False
 
 
 def _address(name: str) -> str | None:

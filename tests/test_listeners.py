@@ -18,10 +18,12 @@ from localctl.admin.api import Views
 from localctl.admin.hand import Hands
 from localctl.config import Config, parse
 from localctl.errors import ConfigurationError, ListenError
+from localctl.lan import lan_address
 from localctl.listeners import Listeners
 from localctl.metrics import Metrics
 from localctl.relay.passwords import Passwords
 from localctl.store.catalogue import Catalogue
+from localctl.values import Address
 from localctl.wire import tcp
 
 NOBODY: Any = None
@@ -35,12 +37,14 @@ ALL: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def opened(tmp_path: Path, sections: dict[str, Any]) -> AsyncIterator[Listeners]:
+async def opened(
+    tmp_path: Path, sections: dict[str, Any], handed_over: tuple[socket.socket, ...] = ()
+) -> AsyncIterator[Listeners]:
     """Listeners of a configuration with ``sections``, open."""
     who = {"controller": {"identity": "LC", "state_dir": str(tmp_path)}, "csms": {"url": "ws://127.0.0.1:9/"}}
     config = parse({**who, **sections}, "test", {})
     metrics = Metrics(CollectorRegistry(), "0")
-    listeners = Listeners(config, Catalogue(10), None, metrics)
+    listeners = Listeners(config, Catalogue(10), None, metrics, handed_over)
     try:
         await listeners.open(Views(tuple, tuple, dict, lambda: iter(()), lambda: None, metrics.registry), HANDS)
         yield listeners
@@ -140,6 +144,18 @@ async def test_uris_with_the_installers_word(tmp_path: Path) -> None:
     async with opened(tmp_path, {"publish": {"host": "gateway.lan", "http": ANY}, "admin": ANY}) as listeners:
         port = listeners.addresses["publish.http"].port
         assert listeners.uris("b" * 32, "x") == (f"http://gateway.lan:{port}/firmware/{'b' * 32}/x",)
+
+
+@pytest.mark.parametrize(("host", "told"), [("0.0.0.0", None), ("[::]", None), ("192.0.2.7", "192.0.2.7")])
+async def test_uris_of_a_socket_that_was_handed_over(tmp_path: Path, host: str, told: str | None) -> None:
+    """For every address: stations are told the one that the configuration names, else this machine's on the LAN."""
+    with tcp.listen("kept", Address("::", 0)) as kept:
+        port = tcp.bound(kept).port
+        sections = {"publish": {"http": {"listen": f"{host}:{port}"}}, "admin": ANY}
+        async with opened(tmp_path, sections, (kept.dup(),)) as listeners:
+            assert listeners.addresses["publish.http"] == Address("::", port)
+            where = f"http://{told or lan_address()}:{port}"
+            assert listeners.uris("b" * 32, "x") == (f"{where}/firmware/{'b' * 32}/x",)
 
 
 async def test_a_port_in_use(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """The metrics, as Prometheus reads them."""
 
+import builtins
 import logging
 import math
 import subprocess
+from typing import Any
 
+import psutil
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -178,6 +181,23 @@ def test_log_messages_are_counted_by_level(metrics: Metrics) -> None:
         level: metrics.registry.get_sample_value("localctl_log_messages_total", {"level": level}) for level in LEVELS
     }
     assert counts == {"DEBUG": 0, "INFO": 0, "WARNING": 2, "ERROR": 1, "CRITICAL": 0}
+
+
+def test_process_is_shown_where_only_processes_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ProcSubset=pid hides /proc/stat, from which prometheus-client would take the time of boot."""
+    opened, expected = builtins.open, psutil.Process().create_time()
+
+    def without_stat(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if path == "/proc/stat":
+            raise FileNotFoundError(path)
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "open", without_stat)
+    registry = CollectorRegistry()
+    Metrics(registry, "0")
+    began = registry.get_sample_value("process_start_time_seconds")
+    assert began is not None
+    assert abs(began - expected) < 60
 
 
 def test_two_daemons_in_a_process_do_not_meet() -> None:

@@ -3,13 +3,25 @@
 import logging
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from localctl.systemd import Notifier, socket_path
+from localctl.systemd import Notifier, handed_over, socket_path
+from tests.actors.handover import handing_over
+
+ASK = """
+import os, sys
+from localctl.systemd import handed_over
+for sock in handed_over():
+    print(sock.getsockname()[1], os.get_inheritable(sock.fileno()))
+print([name for name in os.environ if name.startswith("LISTEN_")])
+"""
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -104,3 +116,44 @@ def test_where_the_socket_is() -> None:
     """In the runtime folder, the first of several; without one in the state directory."""
     assert socket_path("/state", {"RUNTIME_DIRECTORY": "/run/a:/run/b"}) == Path("/run/a/localctl.sock")
     assert socket_path("/state", {}) == Path("/state/localctl.sock")
+
+
+def test_sockets_are_handed_over(tmp_path: Path) -> None:
+    """The TCP sockets that are bound, for us alone and told to nobody; what else there is, is named and left."""
+    with ExitStack() as stack:
+        first = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        second = stack.enter_context(socket.create_server(("::1", 0), family=socket.AF_INET6))
+        near = stack.enter_context(socket.create_connection(first.getsockname()))
+        datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        unbound = stack.enter_context(socket.socket())
+        file = stack.enter_context((tmp_path / "file").open("w"))
+        passed = [each.fileno() for each in (first, near, datagrams, unbound, file, second)]
+        done = subprocess.run(
+            [*handing_over(passed), sys.executable, "-c", ASK],
+            pass_fds=passed,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        ports = [sock.getsockname()[1] for sock in (first, second)]
+    assert done.stdout.splitlines() == [*(f"{port} False" for port in ports), "[]"]
+    assert [line.partition(" is of no use")[0] for line in done.stderr.splitlines()] == [
+        f"descriptor {number} (test)" for number in (4, 5, 6, 7)
+    ]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_FDS": "1", "LISTEN_PID": "1"},
+        {"LISTEN_FDS": "many", "LISTEN_PID": str(os.getpid())},
+        {"LISTEN_FDS": "0", "LISTEN_PID": str(os.getpid())},
+    ],
+)
+def test_sockets_of_nobody_or_of_another_are_not_ours(environ: dict[str, str]) -> None:
+    """None handed over, to another process, or unreadably; the variables are gone in any case."""
+    environ = {**environ, "LISTEN_FDNAMES": "x", "HOME": "/"}
+    assert handed_over(environ) == ()
+    assert environ == {"HOME": "/"}

@@ -21,8 +21,9 @@ from localctl.admin.fragments import HTML
 from localctl.admin.guard import Guard, protect
 from localctl.admin.markup import moment
 from localctl.admin.stream import JSON, STATIONS, Document
-from localctl.errors import ListenError
 from localctl.values import Address
+from localctl.wire import tcp
+from localctl.wire.binding import Bind, own
 
 _PAGE: Final = Path(__file__).with_name("page")
 _ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -62,16 +63,12 @@ class AdminServer:
             app.router.add_get(f"/{name}", self._asset)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
 
-    async def start(self) -> Address:
+    async def start(self, bind: Bind = own) -> Address:
         """Bind; the address that was bound. Raises ListenError."""
+        bound = bind("admin.listen", self._listen, tcp.BACKLOG)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._listen.host, self._listen.port)
-        try:
-            await site.start()
-        except OSError as fault:
-            await self._runner.cleanup()
-            raise ListenError("admin.listen", str(self._listen), fault.strerror or str(fault)) from fault
-        return Address(*self._runner.addresses[0][:2])
+        await web.SockSite(self._runner, bound.sock).start()
+        return bound.address
 
     async def stop(self) -> None:
         """Close, and end what is being told."""

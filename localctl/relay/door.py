@@ -6,10 +6,10 @@ refusal, the CSMS the station's own URL and credentials. Until the answer is the
 
 import asyncio
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -32,7 +32,7 @@ from localctl.relay.policy import Refusal
 from localctl.relay.roster import Relay, RelayedStation, Roster
 from localctl.starvation import Starvation
 from localctl.values import Address
-from localctl.wire import tcp
+from localctl.wire.binding import SETTLE_SECONDS, Bind, Bound, own
 from localctl.wire.listener import Listener
 from localctl.wire.readiness import Readiness
 
@@ -82,12 +82,12 @@ class Door:
         self._pacing = Pacing(csms.max_dials_per_second, stations.max_stations)
         self._arrivals: dict[Arrival, Relay | None] = {}
         self._pairs: dict[Relay, Pair] = {}
-        self._leaving = False
+        self._refusing: set[str] = set()
         self._empty = asyncio.Event()
         self._csms_silent = False
         self._starvation = Starvation()
         self._turn: Readiness | None = None
-        self._listeners: list[tuple[Listener, socket.socket]] = []
+        self._listeners: dict[str, tuple[Listener, Bound]] = {}
 
     def reconfigure(self, stations: Stations, csms: Csms, passwords: Passwords | None) -> None:
         """For stations that come from now on; those that are relayed, or being asked for, keep what they came under."""
@@ -97,48 +97,56 @@ class Door:
         self._guard.reconfigure(stations, passwords)
         self._pacing.reconfigure(csms.max_dials_per_second, stations.max_stations)
 
-    async def start(self) -> dict[str, Address]:
+    async def start(self, bind: Bind = own) -> dict[str, Address]:
         """Bind, and let stations in; the addresses bound, by the names of their sections. Raises ListenError."""
         bound: dict[str, Address] = {}
         ws, wss = self._settings.ws, self._settings.wss
         if ws:
-            sock = tcp.listen("stations.ws.listen", ws.listen, _BACKLOG)
-            self._listen("stations.ws", sock, None)
-            bound["stations.ws"] = tcp.bound(sock)
+            bound["stations.ws"] = self._listen("stations.ws", bind("stations.ws.listen", ws.listen, _BACKLOG), None)
         if wss and self._stations_tls:
-            sock = tcp.listen("stations.wss.listen", wss.listen, _BACKLOG)
-            self._listen("stations.wss", sock, self._stations_tls)
-            bound["stations.wss"] = tcp.bound(sock)
+            sock = bind("stations.wss.listen", wss.listen, _BACKLOG)
+            bound["stations.wss"] = self._listen("stations.wss", sock, self._stations_tls)
         return bound
 
-    def _listen(self, name: str, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def _listen(self, name: str, bound: Bound, tls: ssl.SSLContext | None) -> Address:
         self._turn = self._turn or Readiness()
         factory = partial(self._arrival, name)
-        listener = Listener(sock, tls, factory, self._starvation, f"{name}.listen", self._tls_failed, self._turn)
+        key = f"{name}.listen"
+        listener = Listener(bound.sock, tls, factory, self._starvation, key, self._tls_failed, self._turn)
         listener.open()
-        self._listeners.append((listener, sock))
+        self._listeners[name] = listener, bound
+        return bound.address
 
     def _arrival(self, listener: str) -> Arrival:
         return Arrival(listener, self._came, self._greet, lambda _: self._count("failed"), self._left)
 
     def _came(self, arrival: Arrival) -> None:
         self._arrivals[arrival] = None
+        self._empty.set()
 
     def _tls_failed(self, peer: str, fault: OSError | ValueError) -> None:
         self._count("tls")
+        self._empty.set()
         self._guard.tls_failed(fault)
         _LOG.info("the TLS handshake of the station at %s failed: %s", peer, fault)
 
     def refuse(self) -> None:
-        """From now on new stations get 503; those that are relayed stay."""
-        self._leaving = True
+        """From now on new stations get 503, or wait in a lasting socket; those that are relayed stay."""
+        for name, (listener, bound) in self._listeners.items():
+            if bound.lasting:
+                listener.leave()
+            else:
+                self._refusing.add(name)
 
     async def stop(self) -> None:
         """Close the listeners and, with 1001, every relay; returns when nothing is left, after STOP_SECONDS at most."""
         self.refuse()
-        for listener, sock in self._listeners:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._answered()
+        for listener, bound in self._listeners.values():
             listener.close()
-            sock.close()
+            bound.sock.close()
         self._listeners.clear()
         for arrival in tuple(self._arrivals):
             arrival.transport.abort()
@@ -153,6 +161,15 @@ class Door:
             await self._emptied()
         if self._turn:
             self._turn.close()
+
+    async def _answered(self) -> None:
+        """Those whom a lasting socket has given us are told what becomes of them."""
+        lasting = {name: listener for name, (listener, bound) in self._listeners.items() if bound.lasting}
+        while any(listener.is_shaking for listener in lasting.values()) or any(
+            arrival.listener in lasting for arrival in self._arrivals
+        ):
+            self._empty.clear()
+            await self._empty.wait()
 
     async def _emptied(self) -> None:
         while self._pairs or self._arrivals:
@@ -190,7 +207,7 @@ class Door:
     async def _admit(self, arrival: Arrival, relay: Relay, request: Request, rules: Stations) -> Refusal | None:
         """Whether the house lets the station in, which then has a place."""
         refusal = policy.judge(relay.identity, self._own_identity, rules.allowed_identities)
-        if self._leaving or refusal is not None:
+        if arrival.listener in self._refusing or refusal is not None:
             return refusal if refusal is not None else policy.LEAVING
         if not policy.offer(offered(request), rules.ocpp_versions):
             return policy.NO_VERSION
@@ -241,6 +258,7 @@ class Door:
             return False
         self._settle(arrival, "accepted")
         del self._arrivals[arrival]
+        self._empty.set()
         arrival.transport.write(answer.serialize())
         assert self._turn  # noqa: S101  a station has come in
         self._pairs[relay] = Pair(relay, self._metrics.traffic, self._turn, self._over)

@@ -4,7 +4,6 @@ What a session may do is in ``ftp_session``; here are the listener, the loop, an
 """
 
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from localctl.starvation import PAUSE_SECONDS, Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 from localctl.wire import tcp
+from localctl.wire.binding import SETTLE_SECONDS, Bind, Bound, own
 
 KEY: Final = "publish.ftp.listen"
 _SPARE_CONNECTIONS: Final = 128  # beside two for each transfer: sessions that walk the folders
@@ -52,17 +52,21 @@ class FtpServer:
         self._thread: threading.Thread | None = None
         self._server: _Listener | None = None
         self._deadline: float | None = None  # monotonic seconds; set once, by stop()
+        self._settled_at = 0.0
+        self._lasting = False
+        self._leaving = threading.Event()
 
-    def start(self) -> Address:
+    def start(self, bind: Bind = own) -> Address:
         """Bind, then serve in a thread; the address bound. Raises ListenError."""
-        sock = tcp.listen(KEY, self._listen)
-        address = tcp.bound(sock)
+        bound = bind(KEY, self._listen, tcp.BACKLOG)
+        self._lasting = bound.lasting
         _take_over_log()
         loop = IOLoop()
-        self._server = server = _Listener(sock, self._session_class, loop, self._most_connections())
+        most = self._most_connections()
+        self._server = server = _Listener(bound, self._session_class, loop, most, self._leaving)
         self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
         self._thread.start()
-        return address
+        return bound.address
 
     def reconfigure(self, publish: Publish) -> None:
         """By these from now on, transfers under way as well; a session keeps its own time-out. From any thread."""
@@ -74,14 +78,18 @@ class FtpServer:
         _take_over_log()  # whose level may be another
 
     def refuse(self) -> None:
-        """Answer new sessions and transfers with 421 from now on. From any thread."""
-        self._lending.refuse()
+        """Answer who is new with 421 from now on, or leave him in a lasting socket. From any thread."""
+        self._leaving.set()
+        if not self._lasting:
+            self._lending.refuse()
 
     def stop(self, grace: float) -> None:
         """Refuse, wait up to ``grace`` seconds for running transfers, end them, end the thread. Blocks."""
         self.refuse()
         if self._deadline is None:
-            self._deadline = time.monotonic() + grace
+            now = time.monotonic()
+            self._settled_at = now + min(grace, SETTLE_SECONDS)
+            self._deadline = now + grace
         if self._thread is not None:
             self._thread.join()
 
@@ -91,7 +99,7 @@ class FtpServer:
             loop.call_every(self._lending.sweep_interval, self._lending.sweep)
             if self._certificate:
                 loop.call_every(LOOK_SECONDS, self._certificate.renew, self._load)
-            while not self._is_over():
+            while not self._is_over(loop):
                 loop.poll(INTERVAL_SECONDS if (soon := loop.sched.poll()) is None else min(soon, INTERVAL_SECONDS))
         except Exception:  # noqa: BLE001  a thread has nobody to tell; the daemon sees its pulse stop
             _log.exception("The FTP server has ended")
@@ -109,22 +117,34 @@ class FtpServer:
         if self._certificate:
             self._session_class.ssl_context = ftps.context(self._certificate)
 
-    def _is_over(self) -> bool:
+    def _is_over(self, loop: Any) -> bool:
         if self._deadline is None:
             return False
+        if not self._lending.refusing:  # those whom a lasting socket has given us are served first
+            if time.monotonic() < self._settled_at and _sessions(loop):
+                return False
+            self._lending.refuse()
         return not self._lending.running or time.monotonic() >= self._deadline
 
 
 class _Listener(FTPServer):  # type: ignore[misc]  # pyftpdlib carries no types
     """The listener of the control connections."""
 
-    def __init__(self, sock: socket.socket, session: type[Session], loop: Any, max_connections: int) -> None:
-        super().__init__(sock, session, ioloop=loop, backlog=tcp.BACKLOG)
+    def __init__(
+        self, bound: Bound, session: type[Session], loop: Any, max_connections: int, leaving: threading.Event
+    ) -> None:
+        backlog = tcp.LASTING_BACKLOG if bound.lasting else tcp.BACKLOG
+        super().__init__(bound.sock, session, ioloop=loop, backlog=backlog)
         self.max_cons = max_connections
+        self._lasting = bound.lasting
+        self._leaving = leaving
         self._starvation = Starvation()
 
     def handle_accept(self) -> None:
-        """Take one; without descriptors, pause rather than spin."""
+        """Take one; without descriptors, pause rather than spin. Once we leave, one of a lasting socket waits in it."""
+        if self._lasting and self._leaving.is_set():
+            self.del_channel()
+            return
         try:
             super().handle_accept()
         except OSError as fault:
@@ -139,9 +159,12 @@ class _Listener(FTPServer):  # type: ignore[misc]  # pyftpdlib carries no types
 
 
 def _say_goodbye(loop: Any) -> None:
-    for session in list(loop.socket_map.values()):
-        if isinstance(session, Session):
-            session.respond("421 Service stopping.")
+    for session in _sessions(loop):
+        session.respond("421 Service stopping.")
+
+
+def _sessions(loop: Any) -> list[Session]:
+    return [each for each in loop.socket_map.values() if isinstance(each, Session)]
 
 
 class _TakenOver(logging.Handler):

@@ -24,6 +24,7 @@ from localctl.metrics import Metrics
 from localctl.pulse import Pulse
 from localctl.renewal import Certificate
 from localctl.serve.http_body import FileBody, refusal, without_body
+from localctl.serve.http_connection import Connections
 from localctl.serve.http_headers import CONSULTED, answer
 from localctl.serve.https_body import PIECE, SealedBody
 from localctl.serve.paths import path_of
@@ -32,10 +33,9 @@ from localctl.starvation import Starvation
 from localctl.store.catalogue import Catalogue
 from localctl.values import Address
 from localctl.wire import tcp
+from localctl.wire.binding import SETTLE_SECONDS, Bind, own
 from localctl.wire.listener import Listener
 
-_KEEPALIVE_SECONDS: Final = 30  # for a request to be there whole, from the connection or from the last answer
-_LINGERING_SECONDS: Final = 5  # for the rest of a body that nobody wants
 _CANCEL_SECONDS: Final = 0.1  # for an answer to end by itself once the grace is over; 0 would be for ever
 _log = logging.getLogger("localctl.serve.http")
 
@@ -65,12 +65,14 @@ class HttpServer:
         self._thread: threading.Thread | None = None
         self._ready: concurrent.futures.Future[_Running] = concurrent.futures.Future()
         self._starvation = Starvation()
+        self._lasting = False
 
-    def start(self) -> Address:
+    def start(self, bind: Bind = own) -> Address:
         """Bind, then serve in a thread; the address bound. Raises ListenError."""
-        sock = tcp.listen(self._key, self._listen)
-        address = tcp.bound(sock)
-        self._thread = threading.Thread(target=self._run, args=(sock,), name=f"serve-{self.pulse.loop}", daemon=True)
+        bound = bind(self._key, self._listen, tcp.BACKLOG)
+        address, self._lasting = bound.address, bound.lasting
+        arguments = (bound.sock,)
+        self._thread = threading.Thread(target=self._run, args=arguments, name=f"serve-{self.pulse.loop}", daemon=True)
         self._thread.start()
         self._ready.result()
         return address
@@ -80,8 +82,12 @@ class HttpServer:
         self._lending.idle_timeout = publish.idle_timeout_seconds
 
     def refuse(self) -> None:
-        """Answer new transfers with 503 from now on. From any thread."""
-        self._lending.refuse()
+        """Answer new transfers with 503 from now on, or leave them in a lasting socket. From any thread."""
+        if not self._lasting:
+            self._lending.refuse()
+        elif self._thread and self._thread.is_alive():
+            running = self._ready.result()
+            running.loop.call_soon_threadsafe(running.leave)
 
     def stop(self, grace: float) -> None:
         """Refuse, wait up to ``grace`` seconds for running transfers, end them, end the thread. Blocks."""
@@ -106,16 +112,11 @@ class HttpServer:
     async def _serve(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_loop_fault)
-        connections = _Connections(self._answer)
+        connections = Connections(self._answer)
         runner = web.ServerRunner(connections, shutdown_timeout=_CANCEL_SECONDS)
         await runner.setup()
-        over_tls: Listener | None = None
-        if self._certificate:
-            over_tls = Listener(sock, self._certificate.context, connections, self._starvation, self._key)
-            over_tls.open()
-        else:
-            await web.SockSite(runner, sock, backlog=tcp.BACKLOG).start()
-        running = _Running(loop, loop.create_future())
+        close, leave = await self._listen_on(sock, connections)
+        running = _Running(loop, loop.create_future(), leave)
         self._ready.set_result(running)
         async with asyncio.TaskGroup() as group:
             chores = (
@@ -123,14 +124,24 @@ class HttpServer:
                 group.create_task(self._sweep(), name="sweep"),
                 *([group.create_task(self._certificate.watch(), name="certificate")] if self._certificate else ()),
             )
-            await self._settle(await running.stopping)
-            if over_tls:
-                over_tls.close()
+            await self._settle(await running.stopping, connections)
+            close()
             left = [each.transport for each in connections.connections if each.transport]
             await runner.cleanup()
             await _abort(left)
             for chore in chores:
                 chore.cancel()
+
+    async def _listen_on(self, sock: socket.socket, connections: Connections) -> tuple[Callable[[], None], ...]:
+        """Take connections; how to end that, and how to leave further ones in the socket."""
+        if self._certificate:
+            listener = Listener(sock, self._certificate.context, connections, self._starvation, self._key)
+            listener.open()
+            return listener.close, listener.leave
+        server = await asyncio.get_running_loop().create_server(connections, sock=sock, backlog=tcp.BACKLOG)
+        if self._lasting:  # not asyncio's business: it makes as many tries to accept
+            sock.listen(tcp.LASTING_BACKLOG)
+        return server.close, server.close
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -151,14 +162,25 @@ class HttpServer:
             await asyncio.sleep(self._lending.sweep_interval)
             self._lending.sweep()
 
-    async def _settle(self, grace: float) -> None:
-        """Wait for running transfers; meanwhile new ones are still told 503."""
+    async def _settle(self, grace: float, connections: Connections) -> None:
+        """Wait for running transfers; meanwhile new ones are still told 503.
+
+        Those whom a lasting socket has given us are served first: they found nobody who refused them.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
+                if self._lasting:
+                    await self._hear(connections)
                 while self._lending.running:
                     ended = asyncio.Event()
                     self._lending.on_end = ended.set
                     await ended.wait()
+
+    async def _hear(self, connections: Connections) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await connections.all_heard()
+        self._lending.refuse()
 
     def _on_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not self._starvation.is_behind(context.get("exception"), self._key):
@@ -174,51 +196,8 @@ async def _abort(transports: list[asyncio.Transport]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """The thread's loop, and the future that ends it: the grace in seconds."""
+    """The thread's loop, the future that ends it (the grace in seconds), and how it takes nobody any more."""
 
     loop: asyncio.AbstractEventLoop
     stopping: asyncio.Future[float]
-
-
-class _Connections(web.Server):
-    """The connections of one listener."""
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(
-            self,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            lingering_time=_LINGERING_SECONDS,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to have none
-            logger=_log,
-        )
-
-
-class _Connection(web.RequestHandler):
-    """One station's connection."""
-
-    __slots__ = ()
-
-    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks for a bool; aiohttp has no use for it
-        """A client may shut its sending side once it has asked, and still gets its answer; TLS knows no such thing."""
-        if self.transport is None or self.transport.get_extra_info("sslcontext") is not None:
-            return False
-        if self._waiter is not None and not self._waiter.done():  # it asks nothing
-            return False
-        self.close()  # after the answers under way
-        return True
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What is no HTTP is the client's mistake: no traceback, no body."""
-        if status >= 500 or request.writer.output_size > 0:
-            return super().handle_error(request, status, exc, message)
-        _log.debug("The client at %s does not speak HTTP: %s", request.remote, message)
-        response = without_body(status)
-        response.force_close()
-        return response
+    leave: Callable[[], None]

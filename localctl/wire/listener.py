@@ -51,11 +51,20 @@ class Listener:
         self._sock.setblocking(False)
         self._go_on()
 
-    def close(self) -> None:
-        """Take nobody any more, and end the handshakes under way; connections go on."""
+    @property
+    def is_shaking(self) -> bool:
+        """Whether handshakes are under way."""
+        return bool(self._shaking)
+
+    def leave(self) -> None:
+        """Take nobody any more: who comes waits in the socket. What has begun goes on."""
         if self._pause:
             self._pause.cancel()
         self._loop.remove_reader(self._sock)
+
+    def close(self) -> None:
+        """Take nobody any more, and end the handshakes under way; connections go on."""
+        self.leave()
         self._failed = None
         for handshake in tuple(self._shaking):
             handshake.end()

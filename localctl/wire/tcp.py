@@ -4,11 +4,13 @@ The kernel takes bytes long before a slow station does, so what we have written 
 has acknowledged says how far it is and whether it still lives.
 """
 
+import errno
 import fcntl
 import socket
 import struct
 import termios
 from asyncio.trsock import TransportSocket
+from collections.abc import Mapping
 from typing import Final
 
 from localctl.errors import ListenError
@@ -16,6 +18,13 @@ from localctl.values import Address
 
 Socket = socket.socket | TransportSocket
 BACKLOG: Final = 128
+LASTING_BACKLOG: Final = 4096  # of a socket in which connections wait while we are away; the kernel may allow less
+_PRIVILEGED: Final = 1024
+_ADVICE: Final[Mapping[int | None, str]] = {  # of low ports
+    errno.EACCES: "; only root may open ports below 1024: let systemd do it (systemctl enable localctl.socket, then "
+    "systemctl restart localctl; systemctl status localctl.socket), or choose another port",
+    errno.EADDRINUSE: "; stop what listens there (ss -ltnp), or choose another port",
+}
 _INFO_SIZE: Final = 192
 _ACKNOWLEDGED_AT: Final = 120  # tcpi_bytes_acked in struct tcp_info, linux/tcp.h; there since Linux 4.1
 _ESTABLISHED: Final = 1
@@ -30,7 +39,9 @@ def listen(key: str, address: Address, backlog: int = BACKLOG) -> socket.socket:
         both = address.host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(where, family=family, backlog=backlog, dualstack_ipv6=both)
     except OSError as fault:
-        raise ListenError(key, str(address), fault.strerror or str(fault)) from None
+        cause = (fault.strerror or str(fault)).partition(" (while")[0]  # Python repeats the address
+        advice = _ADVICE.get(fault.errno, "") if address.port < _PRIVILEGED else ""
+        raise ListenError(key, str(address), f"{cause}{advice}") from None
 
 
 def bound(sock: socket.socket) -> Address:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.actors.handover import handing_over
 from tests.actors.news import TIMEOUT
 from tests.actors.process import Process
 from tests.actors.toml import dumped
@@ -49,7 +51,7 @@ class Daemon:
 
     ``folder`` gets its configuration and its state, which a restart finds again. ``overrides`` are laid over the
     defaults, section by section; None takes a section or a key away. ``wrapper`` is a command that runs it, such as
-    strace; ``environ`` is laid over this process's environment.
+    strace; ``environ`` is laid over this process's environment. Each start hands it ``sockets``, as systemd does.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Daemon:
         *,
         wrapper: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
+        sockets: Sequence[socket.socket] = (),
     ) -> None:
         self.config_file = folder / "config.toml"
         self.state_dir = folder / "state"
         self.wrapper = tuple(wrapper)
         self.environ = dict(environ or {})
+        self.sockets = tuple(sockets)
         self.runs: list[Process] = []
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._config = defaults(folder, csms_url)
@@ -94,9 +98,11 @@ class Daemon:
         """Run it; see ``listening`` and ``ready``."""
         assert not self.runs or not self._run.running, "it runs already"
         (self.state_dir / "listeners.json").unlink(missing_ok=True)  # of a run that was killed
-        command = [*self.wrapper, str(executable()), "run", "--config", str(self.config_file)]
+        descriptors = [sock.fileno() for sock in self.sockets]
+        handing = handing_over(descriptors) if descriptors else ()
+        command = [*self.wrapper, *handing, str(executable()), "run", "--config", str(self.config_file)]
         environ = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
-        self.runs.append(await Process.start(command, {**environ, **self.environ}))
+        self.runs.append(await Process.start(command, {**environ, **self.environ}, descriptors))
 
     async def kill(self) -> None:
         """SIGKILL, and wait for its end."""

@@ -27,10 +27,14 @@ class Process(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
 
     @classmethod
-    async def start(cls, command: Sequence[str], environ: Mapping[str, str] | None = None) -> "Process":
-        """Run ``command`` with nothing on its stdin."""
+    async def start(
+        cls, command: Sequence[str], environ: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+    ) -> "Process":
+        """Run ``command`` with nothing on its stdin, and with the descriptors ``pass_fds`` of ours."""
         loop = asyncio.get_running_loop()
-        transport, process = await loop.subprocess_exec(cls, *command, stdin=asyncio.subprocess.DEVNULL, env=environ)
+        transport, process = await loop.subprocess_exec(
+            cls, *command, stdin=asyncio.subprocess.DEVNULL, env=environ, pass_fds=pass_fds
+        )
         process._transport = transport
         return process
 

@@ -11,6 +11,8 @@ from localctl.config import Publish, PublishFtp
 from localctl.errors import ListenError
 from localctl.serve.ftp import FtpServer
 from localctl.values import Address
+from localctl.wire import tcp
+from localctl.wire.binding import Binding
 from tests.actors.wire import PATIENCE_SECONDS, Talk, read_all
 from tests.serve.conftest import NAME, Shop, no_descriptor_lost, starved, until
 
@@ -133,6 +135,24 @@ def test_refuse_lets_what_runs_go_on(shop: Shop) -> None:
         talk.close()
     assert shop.results("ftp") == {"complete": 1, "aborted": 0, "idle": 0}
     assert shop.count("firmware_refused_total", protocol="ftp", reason="stopping") == 2
+
+
+def test_a_lasting_socket_keeps_who_comes_late(shop: Shop) -> None:
+    """Who was accepted before a stop is still served; who comes after it waits for the next start."""
+    with tcp.listen("kept", Address("127.0.0.1", 0)) as kept:
+        server = FtpServer(tcp.bound(kept), None, 60, shop.catalogue, shop.metrics)
+        address = server.start(Binding([kept.dup()]).bind)
+        early = Talk(address)
+        server.refuse()
+        with early.data() as data:
+            assert early(f"RETR {shop.path}").startswith("1")
+            assert read_all(data) == shop.content
+        assert early.reply().startswith("226")
+        with socket.create_connection((address.host, address.port)):
+            server.stop(0)
+            kept.accept()[0].close()
+        assert early.reply().startswith("421")
+        early.close()
 
 
 def test_stop_ends_what_outlasts_the_grace(shop: Shop) -> None:

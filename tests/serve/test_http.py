@@ -1,4 +1,5 @@
 import logging
+import select
 import socket
 import ssl
 import subprocess
@@ -12,9 +13,11 @@ import pytest
 from localctl.config import Publish
 from localctl.errors import ListenError
 from localctl.networks import parse_network
-from localctl.serve import http as serve_http
+from localctl.serve import http_connection
 from localctl.serve.http import HttpServer
 from localctl.values import Address
+from localctl.wire import tcp
+from localctl.wire.binding import Binding
 from tests.actors import wire
 from tests.actors.wire import PATIENCE_SECONDS, read_all
 from tests.serve.conftest import NAME, Shop, no_descriptor_lost, starved, until
@@ -172,7 +175,7 @@ def test_a_client_that_says_nothing_is_let_go(shop: Shop) -> None:
 
 def test_a_request_must_come_in_time(web: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that drips in byte by byte holds a connection for no longer than an idle one."""
-    monkeypatch.setattr(serve_http, "_KEEPALIVE_SECONDS", 0.3)
+    monkeypatch.setattr(http_connection, "KEEPALIVE_SECONDS", 0.3)
     _, address = web.http()
     with web.dial(address) as sock:
         sock.sendall(b"GET /firmware/")
@@ -280,6 +283,21 @@ def test_refuse_lets_what_runs_go_on(web: Shop) -> None:
     server.stop(PATIENCE_SECONDS)
     assert web.results(web.scheme) == {"complete": 1, "aborted": 0, "idle": 0}
     assert web.count("firmware_refused_total", protocol=web.scheme, reason="stopping") == 1
+
+
+def test_a_lasting_socket_keeps_who_comes_late(web: Shop) -> None:
+    """Who was accepted before a stop is still served, whenever he asks; who comes after it waits for the next start."""
+    with tcp.listen("kept", Address("127.0.0.1", 0)) as kept:
+        server = HttpServer(tcp.bound(kept), 60, web.catalogue, web.metrics, web.certificate)
+        address = server.start(Binding([kept.dup()]).bind)
+        with web.dial(address) as early:
+            until(lambda: not select.select([kept], [], [], 0)[0])  # it was accepted
+            server.refuse()
+            early.sendall(f"GET {web.path} HTTP/1.0\r\n\r\n".encode())
+            assert read_all(early).endswith(web.content)
+        server.stop(PATIENCE_SECONDS)
+        with socket.create_connection((address.host, address.port)):
+            kept.accept()[0].close()
 
 
 def test_stop_ends_what_outlasts_the_grace(web: Shop) -> None:

@@ -1,4 +1,4 @@
-"""The systemd unit, as systemd itself reads it and as localctl behaves."""
+"""The systemd units, as systemd itself reads them and as localctl behaves."""
 
 import re
 import subprocess
@@ -12,42 +12,80 @@ from localctl.sections import Controller
 from localctl.systemd import socket_path
 
 UNIT = Path(__file__).parents[2] / "systemd" / "localctl.service"
+SOCKET = UNIT.with_suffix(".socket")
+SCORES = {"as it is, for localctl.socket": 1.1, "with the right to low ports": 1.4}
+
+
+def settings(name: str, unit: Path = UNIT) -> list[str]:
+    """The values of the unit's lines ``name=``."""
+    return re.findall(rf"^{name}=(.*)$", unit.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def setting(name: str) -> str:
-    """The value of the unit's line ``name=``."""
-    [value] = re.findall(rf"^{name}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    """The value of the unit's only line ``name=``."""
+    [value] = settings(name)
     return str(value)
 
 
-def uncommented(folder: Path) -> Path:
-    """The unit with every setting that stands in it as a comment."""
+def uncommented(folder: Path, names: str = r"[A-Z]\w+") -> Path:
+    """The unit with every setting that stands in it as a comment, and whose name is one of ``names``."""
     path = folder / UNIT.name
-    path.write_text(re.sub(r"^#(?=[A-Z]\w+=)", "", UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    path.write_text(re.sub(rf"^#(?=({names})=)", "", UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert path.read_text() != UNIT.read_text()
     return path
+
+
+def verified(*units: Path) -> tuple[int, str, str]:
+    """What ``systemd-analyze verify`` makes of units: its status, and what it says."""
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def exposure(unit: Path) -> float:
+    """What ``systemd-analyze security`` makes of it, on a scale from 0 to 10."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    [score] = re.findall(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    return float(score)
 
 
 def test_systemd_finds_nothing_wrong() -> None:
     """``systemd-analyze verify`` is silent, also where localctl is not installed."""
-    done = subprocess.run(["systemd-analyze", "verify", str(UNIT)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert verified(UNIT, SOCKET) == (0, "", "")
 
 
 def test_systemd_finds_nothing_wrong_with_what_is_commented_out(tmp_path: Path) -> None:
     """The lines that an installer may bring to life are as right as the others."""
-    unit = uncommented(tmp_path)
-    assert unit.read_text() != UNIT.read_text()
-    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert verified(uncommented(tmp_path)) == (0, "", "")
 
 
-@pytest.mark.parametrize("commented_out", [True, False])
-def test_sandbox_is_tight(tmp_path: Path, *, commented_out: bool) -> None:
-    """An exposure of at most 2.0 on systemd's scale from 0 to 10, with the right to low ports as well."""
-    unit = UNIT if commented_out else uncommented(tmp_path)
-    subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)], capture_output=True, check=True
-    )
+def test_service_needs_no_socket_unit(tmp_path: Path) -> None:
+    """Where localctl.socket is not installed the service binds its ports itself."""
+    alone = tmp_path / UNIT.name
+    alone.write_text(UNIT.read_text(encoding="utf-8"))
+    assert verified(alone) == (0, "", "")
+    assert SOCKET.name not in " ".join(line for line in alone.read_text().splitlines() if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("case", SCORES)
+def test_sandbox_is_tight(tmp_path: Path, case: str) -> None:
+    """An exposure of 1.1 with sockets handed over, and of 1.4 with the right to bind low ports."""
+    low = r"CapabilityBoundingSet|AmbientCapabilities|PrivateUsers"
+    unit = UNIT if SCORES[case] == 1.1 else uncommented(tmp_path, low)
+    assert exposure(unit) <= SCORES[case]
+
+
+def test_sockets_of_the_unit() -> None:
+    """The ports that stations know, for IPv4 and IPv6; the service brings the enabled unit back where it has failed."""
+    assert settings("ListenStream", SOCKET) == ["21", "80", "443", "8887"]
+    assert settings("BindIPv6Only", SOCKET) == ["both"]
+    assert settings("WantedBy", SOCKET) == ["sockets.target localctl.service"]
+
+
+def test_restarts_of_a_crash_are_no_trigger_limit() -> None:
+    """What ends at once is started by stations less often than a service that crashes is started by systemd."""
+    [burst], [interval] = settings("TriggerLimitBurst", SOCKET), settings("TriggerLimitIntervalSec", SOCKET)
+    assert int(interval) / int(burst) < int(setting("RestartSec"))
 
 
 def test_unit_agrees_with_localctl() -> None:

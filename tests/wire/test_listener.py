@@ -34,6 +34,10 @@ class Shop:
     port: int
     trust: ssl.SSLContext
 
+    def shaking(self) -> bool:
+        """Whether a handshake is under way."""
+        return self.listener.is_shaking
+
     async def echoes(self) -> bool:
         """Whether a station is served."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.trust)
@@ -112,3 +116,21 @@ async def test_closing(shop: Shop) -> None:
         async with asyncio.timeout(0.1):
             await waiting.read()
     writer.close()
+
+
+async def test_who_leaves_finishes_what_has_begun(shop: Shop) -> None:
+    """After leave() a handshake under way comes to its end, and who comes then waits in the socket, unanswered."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", shop.port)) as early, socket.socket() as late:
+        while not shop.shaking():  # noqa: ASYNC110  it accepts in its own time
+            await asyncio.sleep(0)
+        shop.listener.leave()
+        late.setblocking(False)
+        await loop.sock_connect(late, ("127.0.0.1", shop.port))
+        reader, writer = await asyncio.open_connection(sock=early.dup(), ssl=shop.trust, server_hostname="127.0.0.1")
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        assert not shop.shaking()
+        writer.transport.abort()
+        with pytest.raises(BlockingIOError):
+            late.recv(1)
