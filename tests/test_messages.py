@@ -27,7 +27,7 @@ def logged() -> Iterator[tuple[str, str]]:
                 and isinstance(node.func, ast.Attribute)
                 and node.func.attr in LOGGED
                 and isinstance(node.func.value, ast.Name)
-                and node.func.value.id in {"log", "_log"}
+                and node.func.value.id.lower().lstrip("_") == "log"
                 and isinstance(node.args[0], ast.Constant)
             ):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", re.sub(r"%(\.\d+)?[a-z]", "…", str(node.args[0].value))

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
@@ -22,6 +21,7 @@ from localctl.metrics import Metrics
 from localctl.relay import deflate, policy
 from localctl.relay.arrival import Arrival
 from localctl.relay.dial import Target, Upstream, dial
+from localctl.relay.gates import Gates
 from localctl.relay.guard import Guard
 from localctl.relay.handshake import EXTENSIONS, accepted, offered, refused
 from localctl.relay.legs import CLOSE_SECONDS, Manner
@@ -30,14 +30,11 @@ from localctl.relay.pair import End, Pair
 from localctl.relay.passwords import Passwords
 from localctl.relay.policy import Refusal
 from localctl.relay.roster import Relay, RelayedStation, Roster
-from localctl.starvation import Starvation
 from localctl.values import Address
-from localctl.wire.binding import SETTLE_SECONDS, Bind, Bound, own
-from localctl.wire.listener import Listener
+from localctl.wire.binding import SETTLE_SECONDS, Bind, own
 from localctl.wire.readiness import Readiness
 
 STOP_SECONDS: Final = 2 * CLOSE_SECONDS  # for all relays to close
-_BACKLOG: Final = 1024  # a site's stations come back at once after a power cut
 _SILENT: Final = frozenset({"csms_unreachable", "csms_invalid"})  # results of a CSMS that does not answer stations
 _LOG: Final = logging.getLogger("localctl.relay")
 
@@ -76,18 +73,15 @@ class Door:
         self._metrics = metrics
         self._now = now
         self._target = Target.of(csms, security.csms)
-        self._stations_tls = security.stations
+        self._gates = Gates(stations, security.stations, self._arrival, self._tls_failed)
         self._roster = Roster(stations.max_stations)
         self._guard = Guard(stations, security.passwords, metrics)
         self._pacing = Pacing(csms.max_dials_per_second, stations.max_stations)
         self._arrivals: dict[Arrival, Relay | None] = {}
         self._pairs: dict[Relay, Pair] = {}
-        self._refusing: set[str] = set()
         self._empty = asyncio.Event()
         self._csms_silent = False
-        self._starvation = Starvation()
         self._turn: Readiness | None = None
-        self._listeners: dict[str, tuple[Listener, Bound]] = {}
 
     def reconfigure(self, stations: Stations, csms: Csms, passwords: Passwords | None) -> None:
         """For stations that come from now on; those that are relayed, or being asked for, keep what they came under."""
@@ -99,23 +93,8 @@ class Door:
 
     async def start(self, bind: Bind = own) -> dict[str, Address]:
         """Bind, and let stations in; the addresses bound, by the names of their sections. Raises ListenError."""
-        bound: dict[str, Address] = {}
-        ws, wss = self._settings.ws, self._settings.wss
-        if ws:
-            bound["stations.ws"] = self._listen("stations.ws", bind("stations.ws.listen", ws.listen, _BACKLOG), None)
-        if wss and self._stations_tls:
-            sock = bind("stations.wss.listen", wss.listen, _BACKLOG)
-            bound["stations.wss"] = self._listen("stations.wss", sock, self._stations_tls)
-        return bound
-
-    def _listen(self, name: str, bound: Bound, tls: ssl.SSLContext | None) -> Address:
-        self._turn = self._turn or Readiness()
-        factory = partial(self._arrival, name)
-        key = f"{name}.listen"
-        listener = Listener(bound.sock, tls, factory, self._starvation, key, self._tls_failed, self._turn)
-        listener.open()
-        self._listeners[name] = listener, bound
-        return bound.address
+        self._turn = Readiness()
+        return self._gates.open(bind, self._turn)
 
     def _arrival(self, listener: str) -> Arrival:
         return Arrival(listener, self._came, self._greet, lambda _: self._count("failed"), self._left)
@@ -132,11 +111,7 @@ class Door:
 
     def refuse(self) -> None:
         """From now on new stations get 503, or wait in a lasting socket; those that are relayed stay."""
-        for name, (listener, bound) in self._listeners.items():
-            if bound.lasting:
-                listener.leave()
-            else:
-                self._refusing.add(name)
+        self._gates.refuse()
 
     async def stop(self) -> None:
         """Close the listeners and, with 1001, every relay; returns when nothing is left, after STOP_SECONDS at most."""
@@ -144,10 +119,7 @@ class Door:
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
                 await self._answered()
-        for listener, bound in self._listeners.values():
-            listener.close()
-            bound.sock.close()
-        self._listeners.clear()
+        self._gates.close()
         for arrival in tuple(self._arrivals):
             arrival.transport.abort()
         for pair in tuple(self._pairs.values()):
@@ -164,10 +136,7 @@ class Door:
 
     async def _answered(self) -> None:
         """Those whom a lasting socket has given us are told what becomes of them."""
-        lasting = {name: listener for name, (listener, bound) in self._listeners.items() if bound.lasting}
-        while any(listener.is_shaking for listener in lasting.values()) or any(
-            arrival.listener in lasting for arrival in self._arrivals
-        ):
+        while self._gates.is_answering({arrival.listener for arrival in self._arrivals}):
             self._empty.clear()
             await self._empty.wait()
 
@@ -207,7 +176,7 @@ class Door:
     async def _admit(self, arrival: Arrival, relay: Relay, request: Request, rules: Stations) -> Refusal | None:
         """Whether the house lets the station in, which then has a place."""
         refusal = policy.judge(relay.identity, self._own_identity, rules.allowed_identities)
-        if arrival.listener in self._refusing or refusal is not None:
+        if self._gates.refuses(arrival.listener) or refusal is not None:
             return refusal if refusal is not None else policy.LEAVING
         if not policy.offer(offered(request), rules.ocpp_versions):
             return policy.NO_VERSION
