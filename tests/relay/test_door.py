@@ -228,17 +228,18 @@ async def test_a_newcomer_that_the_csms_refuses_replaces_nobody(peer: Peer, open
 
 async def test_a_station_that_leaves_while_the_csms_thinks(open_house: OpenHouse) -> None:
     """Its dial is given up and its place is free at once."""
-    left = asyncio.Event()
+    asked, left = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
+        asked.set()
         await reader.read()
         left.set()
 
     async with raw_csms(silent) as url:
         house = await open_house(url, max_stations=1)
         async with raw_station(house, handshake("/ocpp/CS-1")):
-            await until(lambda: bool(house.door._roster._expected))
+            await until(asked.is_set)
         await until(left.is_set)
         await until(lambda: not house.door._roster._expected)
         assert house.value("station_handshakes_total", result="failed") == 1
