@@ -211,9 +211,12 @@ def demo(stations: int, size: int, *, as_json: bool) -> None:
 def main() -> None:
     """Run the command line; exit with the status that the error has."""
     try:
-        commands(prog_name="localctl")
-    except KeyboardInterrupt:
+        sys.exit(commands(prog_name="localctl", standalone_mode=False))  # else Ctrl-C would end with 1, and shout
+    except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
+    except click.ClickException as fault:
+        fault.show()
+        sys.exit(fault.exit_code)
     except ConfigurationError as fault:
         click.echo("\n".join(fault.faults), err=True)
         sys.exit(fault.exit_status)

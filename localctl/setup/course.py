@@ -67,8 +67,14 @@ def _found(path: Path, wishes: Wishes) -> machine.Found:
             if not wishes.person or wishes.yes:
                 line = f"{path}: cannot be kept as it is; mend it, or give --anew: a copy of it is kept"
                 raise ConfigurationError((line,)) from None
-            click.confirm("Begin anew from the packaged example? A copy of this file is kept.", abort=True)
+            _agreed("Begin anew from the packaged example? A copy of this file is kept.", default=False)
         return machine.Found(None, {})
+
+
+def _agreed(question: str, *, default: bool) -> None:
+    """Raise SetupRefused where the person says no."""
+    if not click.confirm(question, default=default):
+        raise SetupRefused("nothing was written")
 
 
 def _asked(given: Answers, place: Place, wishes: Wishes) -> Answers:
@@ -107,7 +113,7 @@ def _write(path: Path, written: str, password_file: Path, answers: Answers, wish
     if not wishes.yes:
         if wishes.person:
             copied = "; a copy of the file that is there is kept" if replaced else ""
-            click.confirm(f"Write {path}{copied}?", default=True, abort=True)
+            _agreed(f"Write {path}{copied}?", default=True)
         elif replaced:
             raise WrongAnswer(f"--yes is missing: {path} is there already (a copy of it is kept)")
     if password:
