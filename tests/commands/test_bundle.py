@@ -122,6 +122,15 @@ def test_to_stdout(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_of_the_folder_is_run(tmp_path: Path) -> None:
+    """A module that somebody has left where root stands is not imported by the check, which runs all the same."""
+    (tmp_path / "click.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()")
+    command = [str(executable()), "bundle", "--config", str(tmp_path / "c.toml"), "-"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert "exit status 78" in unpacked(done.stdout)["check.txt"]
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [("there", "is there already: name another file"), ("nowhere/x", "cannot be written: No such file or directory")],
