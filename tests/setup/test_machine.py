@@ -33,6 +33,9 @@ def test_what_is_there_is_read(tmp_path: Path) -> None:
         assert caught.value.faults[0].startswith(f"{path}: ")
     with pytest.raises(SetupRefused, match="as root"):
         existing(tmp_path)
+    writable(tmp_path / ("x" * 300))  # what cannot be looked at is no traceback
+    with pytest.raises(SetupRefused, match="cannot be read: File name too long"):
+        existing(tmp_path / ("x" * 300))
 
 
 def test_where_it_cannot_be_written_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
