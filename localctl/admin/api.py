@@ -3,6 +3,7 @@
 Read-only: every answer is made from callables given by the daemon, on the main loop.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ from localctl.admin.markup import moment
 from localctl.admin.stream import JSON, STATIONS, Document
 from localctl.errors import ListenError
 from localctl.values import Address
+from localctl.wire import tcp
 
+MOST_CONNECTIONS: Final = 128  # whoever is on the network can open them, and each takes a descriptor of the relays'
+_KEEPALIVE_SECONDS: Final = 75  # without a request; Prometheus asks every minute
 _PAGE: Final = Path(__file__).with_name("page")
 _ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -60,23 +64,34 @@ class AdminServer:
         app.router.add_get("/", self._show)
         for name in _ASSETS:
             app.router.add_get(f"/{name}", self._asset)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
+        )
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> Address:
         """Bind; the address that was bound. Raises ListenError."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._listen.host, self._listen.port)
+        loop, where = asyncio.get_running_loop(), self._listen
         try:
-            await site.start()
+            self._server = await loop.create_server(self._connection, where.host, where.port, backlog=tcp.BACKLOG)
         except OSError as fault:
             await self._runner.cleanup()
             raise ListenError("admin.listen", str(self._listen), fault.strerror or str(fault)) from fault
-        return Address(*self._runner.addresses[0][:2])
+        return Address(*self._server.sockets[0].getsockname()[:2])
 
     async def stop(self) -> None:
         """Close, and end what is being told."""
         self._broadcast.stop()
+        if self._server:
+            self._server.close()
         await self._runner.cleanup()
+
+    def _connection(self) -> asyncio.Protocol:
+        """One more; where there are many, none that is listened to."""
+        serving = self._runner.server
+        few = serving is not None and len(serving.connections) < MOST_CONNECTIONS
+        return serving() if serving and few else _TurnedAway()
 
     async def _health(self, _: web.Request) -> web.Response:
         return _verdict(self._views.unhealthy())
@@ -103,6 +118,14 @@ class AdminServer:
     async def _asset(self, request: web.Request) -> web.Response:
         name = request.path.removeprefix("/")
         return web.Response(text=_read(name), content_type=_ASSETS[name], charset="utf-8")
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection that is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say nothing."""
+        transport.close()
 
 
 @cache
