@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
-from localctl.config import Admin, Config, read_secret
+from localctl.config import SERVICE_CREDENTIALS, Admin, Config, read_secret
 from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
 from localctl.saying import age, printable, size
 
@@ -21,7 +21,6 @@ LAST: Final = 5
 EVENTS: Final = 5
 _WARY: Final = os.O_NOFOLLOW | os.O_NONBLOCK
 _MOST_BYTES: Final = 65536  # of a few addresses
-_CREDENTIALS: Final = "/run/credentials/localctl.service"  # where systemd keeps those of the service (systemd.exec(5))
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared with, not bound to
 
 Document = dict[str, Any]  # the JSON boundary
@@ -84,7 +83,7 @@ def _credentials(admin: Admin) -> dict[str, str]:
     """What proves to the daemon that we may ask. Raises ConfigurationError where the password cannot be read."""
     password = admin.password.get_secret_value()
     if admin.password_file:
-        environ = {"CREDENTIALS_DIRECTORY": _CREDENTIALS, **os.environ}
+        environ = {"CREDENTIALS_DIRECTORY": SERVICE_CREDENTIALS, **os.environ}
         try:
             password = read_secret(admin.password_file, environ)
         except ValueError as fault:
