@@ -68,6 +68,8 @@ def writable(path: Path) -> None:
     nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
     if not _is_folder(nearest):
         raise SetupRefused(f"{nearest} is no folder: name another file by --config")
+    if os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        raise SetupRefused(f"{nearest} is on a disk that is shut for writing: open it (mount -o remount,rw)")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise SetupRefused(
             f"{nearest} may not be written to by this user: {_AS_ROOT}, or name another file by --config"
