@@ -68,7 +68,9 @@ def run(path: Path) -> None:
     """Run the daemon in the foreground; it logs to stderr."""
     import asyncio
     import gc
+    import signal
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end us
     gc.disable()  # what starting makes, stays: a sixth of it went into looking for garbage. The daemon enables it
     from prometheus_client import CollectorRegistry
 
