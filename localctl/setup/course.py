@@ -104,7 +104,7 @@ def _rewritten(path: Path, text: str, made: Outcome) -> str:
 
 def _write(path: Path, written: str, password_file: Path, answers: Answers, wishes: Wishes) -> None:
     """Write what differs from what is there, with a copy of it; somebody has agreed to that before."""
-    before = path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else None
+    before = path.read_bytes().decode(errors="surrogateescape") if path.exists() else None
     password = answers.get("password")
     if before == written and not password:
         click.echo(f"{path} says so already: nothing is written.")
@@ -116,11 +116,11 @@ def _write(path: Path, written: str, password_file: Path, answers: Answers, wish
             _agreed(f"Write {path}{copied}?", default=True)
         elif replaced:
             raise WrongAnswer(f"--yes is missing: {path} is there already (a copy of it is kept)")
+    if replaced:
+        click.echo(f"{writing.keep_copy(path, time.strftime('%Y%m%d-%H%M%S'))}: what was there before.")
     if password:
         writing.write(password_file, f"{password}\n")
         click.echo(f"{password_file}: the password is written.")
-    if replaced:
-        click.echo(f"{writing.keep_copy(path, time.strftime('%Y%m%d-%H%M%S'))}: what was there before.")
     if before != written:
         writing.write(path, written)
         click.echo(f"{path}: written.")
