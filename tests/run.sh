@@ -40,6 +40,7 @@ EOF
 sh deploy/packages.sh $programs
 sh deploy/venv.sh test
 
+unset PYTHONDONTWRITEBYTECODE # else each of the many daemons compiles its libraries anew
 cache=$PWD/.venv/cache
 export MYPY_CACHE_DIR="$cache/mypy" RUFF_CACHE_DIR="$cache/ruff" PYTHONPYCACHEPREFIX="$cache/python"
 export HYPOTHESIS_STORAGE_DIRECTORY="$cache/hypothesis"
