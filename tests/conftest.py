@@ -1,6 +1,7 @@
 """What tests of several rooms share."""
 
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -18,7 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALL = os.environ.get("LOCALCTL_TESTS_ALL") == "1"
+SEED = os.environ.setdefault("LOCALCTL_TESTS_SEED", str(random.randrange(2**32)))  # the workers inherit it
 SHOWN = 2000  # bytes of a difference that help who reads of it
+
+
+def pytest_report_header() -> str:
+    """Say how to have the same samples again."""
+    return f"samples: LOCALCTL_TESTS_SEED={SEED}"
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -48,6 +55,12 @@ def _short(value: object) -> str:
 def rounds() -> Callable[[int, int], int]:
     """How many rounds a sampled loop makes: ``rounds(sample, whole)``, the whole under ``tests/run.sh --all``."""
     return lambda sample, whole: whole if ALL else sample
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """What a sample is drawn with: another one in every run, and in every test."""
+    return random.Random(f"{SEED} {request.node.nodeid}")
 
 
 @pytest.fixture
