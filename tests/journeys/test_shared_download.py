@@ -17,6 +17,12 @@ WRONG = "0" * 32
 FINAL = {"Published", "DownloadFailed", "InvalidChecksum", "PublishFailed"}
 
 
+@pytest.fixture
+async def site(open_site: OpenSite) -> Site:
+    """A site; which version its CSMS speaks makes no difference here."""
+    return await open_site()
+
+
 async def scheduled(site: Site, location: str, *checksums: str) -> list[int]:
     """Ask for ``location`` under each of these; the first fetches it, the others wait. The requestIds."""
     ids: list[int] = []
