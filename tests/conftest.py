@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ SHOWN = 2000  # bytes of a difference that help who reads of it
 def pytest_report_header() -> str:
     """Say how to have the same samples again."""
     return f"samples: LOCALCTL_TESTS_SEED={SEED}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have each worker begin with a share of the journeys: what is short is left to share out at the end."""
+    workers: int = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    journeys = [item for item in items if item.path.parent.name == "journeys"]
+    others = [item for item in items if item.path.parent.name != "journeys"]
+    share = -(-len(others) // workers)
+    items[:] = chain.from_iterable(
+        journeys[number::workers] + others[number * share : (number + 1) * share] for number in range(workers)
+    )
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

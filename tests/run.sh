@@ -59,4 +59,5 @@ step ruff format --check
 step mypy
 step lint-imports --cache-dir "$cache/import-linter"
 echo "== pytest"
-exec pytest -o cache_dir="$cache/pytest" -n auto --dist worksteal "$@"
+# A test waits for much of its time, so there are more workers than cores.
+exec pytest -o cache_dir="$cache/pytest" -n $(($(nproc) * 2)) --dist worksteal --durations=15 "$@"
