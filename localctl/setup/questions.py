@@ -74,7 +74,7 @@ def _profile(*profiles: str) -> Callable[[Answers], bool]:
 
 
 PROFILES: Final = ("0", "1", "2", "3")
-_PEM: Final = "A PEM file that localctl's user may read, such as one in /etc/localctl"
+_PEM: Final = "A PEM file that localctl's user may read, as in /etc/localctl"
 
 QUESTIONS: Final = (
     Question(
@@ -101,8 +101,8 @@ QUESTIONS: Final = (
     ),
     Question(
         "csms_ca", "Root certificates for the CSMS",
-        f"Only where the CSMS's certificate comes from an authority of its own. {_PEM}.\n"
-        "Empty: the system's roots.",
+        "Only where the CSMS's certificate comes from an authority of its own. Empty: the system's roots.\n"
+        f"{_PEM}.",
         ("csms.ca_file",), "file", is_sealed, _present("csms.ca_file", ""), goes_with="a wss:// URL",
     ),
     Question(
@@ -121,7 +121,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "wss_cert", "Certificate for stations that come with TLS",
-        f"{_PEM}, for the host in the stations' URLs. Empty: stations come without TLS.",
+        f"{_PEM}, for the host in the stations' URLs.\nEmpty: stations come without TLS.",
         ("stations.wss.cert_file",), "file", default=_present("stations.wss.cert_file", ""),
     ),
     Question(
