@@ -14,7 +14,6 @@ awk '/^## /{here = $0 == "## Without the package"} /^```$/{code = 0} here && cod
   deploy/README.md >/run/commands
 /bin/sh -euxc "$(cat /run/commands)"
 install -m 0640 -g localctl config.example.toml /etc/localctl/config.toml # where an installer runs localctl setup
-systemctl enable localctl.socket localctl.service
 echo "== The tests"
 /opt/localctl/bin/pip install '/srv/localctl[test]'
 # shellcheck disable=SC2086  # words
