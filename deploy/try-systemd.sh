@@ -19,6 +19,7 @@ machine=localctl-try-$$
 say() { echo "== $*"; }
 
 inside() { # a command in the base, with this machine's network and its way to PyPI
+  # shellcheck disable=SC2046  # each is several words
   systemd-nspawn --quiet --directory="$base" --register=no --keep-unit --pipe --bind-ro="$root:/srv/localctl" \
     --bind="$wheels:/srv/wheels" --bind-ro=/etc/ssl/certs --bind-ro=/etc/resolv.conf \
     $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/--setenv=\1/p') \
@@ -48,7 +49,7 @@ fi
 stamp=$wheels/for-$(cksum <"$root/pyproject.toml" | tr -d ' ')
 if [ ! -e "$stamp" ]; then
   say "What localctl and its tests need of PyPI, as wheels"
-  rm -rf "$wheels"/*
+  rm -rf "${wheels:?}"/*
   inside sh -euc '
     python3 -m venv /tmp/venv
     /tmp/venv/bin/pip wheel -q -w /srv/wheels "/srv/localctl[test]" hatchling
@@ -59,7 +60,7 @@ fi
 say "The machine"
 mkdir -p "$base/etc/systemd/system/graphical.target.wants"
 ln -sf ../try.service "$base/etc/systemd/system/graphical.target.wants/try.service"
-rm -rf "$out"/*
+rm -rf "${out:?}"/*
 cp "$root/tests/systemd/machine.sh" "$out/machine.sh"
 cat >"$out/try.service" <<'EOF'
 [Unit]

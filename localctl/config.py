@@ -76,7 +76,10 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as fault:
-        line = f"{path}: cannot be read: {fault.strerror}; allowed: a readable TOML file (--config names it)"
+        allowed = "a readable TOML file (--config names it)"
+        if isinstance(fault, PermissionError):
+            allowed = "one that this user may read, as root (sudo) and the members of the group localctl may"
+        line = f"{path}: cannot be read: {fault.strerror}; allowed: {allowed}"
         raise ConfigurationError((line,)) from None
 
 

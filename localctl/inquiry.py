@@ -73,10 +73,16 @@ def _answer(config: Config, path: str) -> bytes:
             raise PasswordRefused(address) from None
         raise NotRunning(address, str(fault)) from None
     except urllib.error.URLError as fault:
-        raise NotRunning(address, str(fault.reason)) from fault
+        raise NotRunning(address, _cause(fault.reason)) from fault
     except (OSError, HTTPException) as fault:
-        raise NotRunning(address, str(fault)) from fault
+        raise NotRunning(address, _cause(fault)) from fault
     return content
+
+
+def _cause(fault: BaseException | str) -> str:
+    """Without the number that only a programmer reads, and what to do."""
+    words = (isinstance(fault, OSError) and fault.strerror) or str(fault)
+    return f"{words}; whether it runs, and why not, says: systemctl status localctl"
 
 
 def _credentials(admin: Admin) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The configuration: what loads, what is refused, and in which words."""
 
+import errno
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -158,6 +160,17 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.toml") == (
         "cannot be read: No such file or directory; allowed: a readable TOML file (--config names it)",
     )
+
+
+def test_a_file_that_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says who may."""
+
+    def refused(_: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    [fault] = refusal(tmp_path / "c.toml")
+    assert fault.startswith("cannot be read: Permission denied; allowed: one that this user may read, as root (sudo)")
 
 
 def test_folder_is_no_configuration(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.package import adapted
 from localctl.checking.certificates import of_stations
 from localctl.checking.firewall import is_shut, ports
 from localctl.config import PublishFtp, PublishHttp, PublishHttps, StationsWs, parse
@@ -18,7 +20,8 @@ from localctl.tls import station_context
 from tests.actors.daemon import executable
 from tests.actors.greeter import greeting, listening
 
-TEXT = (Path(__file__).parents[1] / "deploy" / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 [PROFILES] = re.findall(r"^## Security profiles.*?(?=^## )", TEXT, re.DOTALL | re.MULTILINE)
 
 
@@ -85,7 +88,7 @@ def test_stations_get_in_as_printed(folder: Path) -> None:
 
 
 def test_the_firewall_lets_in_what_the_configuration_listens_on(tmp_path: Path) -> None:
-    """The rules that are printed load, again and again, and let stations come to each default port and no other."""
+    """The printed rules load again and again, and let stations come to each port of the package, and to no other."""
     [rules] = re.findall(r"^```nft\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     (tmp_path / "nftables.conf").write_text(rules)
     script = 'nft -c -f "$0"; nft -f "$0"; nft -f "$0"; nft --json list ruleset'
@@ -94,27 +97,30 @@ def test_the_firewall_lets_in_what_the_configuration_listens_on(tmp_path: Path) 
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     ruleset = json.loads(loaded.stdout)["nftables"]
-    files = {"cert_file": "/c", "key_file": "/k"}
-    everything = parse(
-        {
-            "controller": {"identity": "LC"},
-            "csms": {"url": "ws://csms.example"},
-            "stations": {"ws": {}, "wss": files},
-            "publish": {"http": {}, "https": files, "ftp": {}},
-        },
-        "c",
-        {},
-    )
-    asked = dict(ports(everything))
+    asked = dict(ports(parse(packaged(), "c", {})))
     assert len(asked) == 6
     assert not [port for port in asked.values() if is_shut(ruleset, port)]
     assert is_shut(ruleset, 9188)
 
 
+def packaged() -> dict[str, Any]:  # TOML, before it is understood
+    """The package's configuration, with TLS for stations and firmware on the ports that `localctl setup` gives them."""
+    tree = tomllib.loads(adapted.config((ROOT / "config.example.toml").read_text(encoding="utf-8")))
+    files = {"cert_file": "/c", "key_file": "/k"}
+    tree["stations"]["wss"] = files
+    tree["publish"]["https"] = {"listen": "0.0.0.0:443", **files}
+    return tree
+
+
 def test_the_firewall_s_table_names_each_port() -> None:
-    """Every default port stands in the table beside the key that changes it."""
-    rows = re.findall(r"^\| in \| (.*?) \|.*`(\S+)` \|$", TEXT, re.MULTILINE)
-    listed = {key: port for port, key in rows}
+    """Each port of the package, and in brackets the default where that is another, beside the key that changes it."""
+    rows = re.findall(r"^\| in \| (.*?)(?: \((\d+)\))? \|.*`(\S+)` \|$", TEXT, re.MULTILINE)
+    listed = {key: default or port for port, default, key in rows}
+    first = {key: port for port, _, key in rows}
+    listeners = parse(packaged(), "c", {}).listeners()
+    assert {key: first[key] for key in listeners if key in first} == {
+        key: str(address.port) for key, address in listeners.items() if key != "admin.listen"
+    }
     defaults = {
         "stations.ws.listen": StationsWs().listen.port,
         "publish.http.listen": PublishHttp().listen.port,

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 from localctl.errors import IllegalStep
 from localctl.mirror import publication
 from localctl.store.records import ENDED, Publication, Resume, State
@@ -70,3 +72,25 @@ def test_the_direction_is_the_linters() -> None:
     layers = [line.strip(' ",') for line in configured[1].splitlines()]
     text = (ROOT / "localctl" / "README.md").read_text(encoding="utf-8")
     assert "```\n" + "\n".join(layers[1:]) + "\n```" in text  # all but __main__
+
+
+def _anchors(path: Path) -> set[str]:
+    """What a link may name behind ``#``: each heading as GitHub writes it there."""
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", ["README.md", "deploy/README.md", "localctl/README.md", "tests/bench/README.md"])
+def test_every_link_leads_somewhere(name: str) -> None:
+    """Each link within the tree names a file that is there, and a heading of it."""
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", document.read_text(encoding="utf-8"))
+    broken = []
+    for path, anchor in links:
+        if path.startswith(("http:", "https:")):
+            continue
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(f"{path}#{anchor}")
+    assert broken == []

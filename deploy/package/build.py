@@ -82,6 +82,9 @@ def _documents(
     _zipped(doc / "README.md.gz", _read(root / "README.md"))
     _zipped(doc / "installing.md.gz", _read(root / "deploy/README.md"))
     _write(doc / "config.example.toml", _read(root / "config.example.toml"))
+    for source in sorted((*root.glob("deploy/prometheus/*.yml"), *root.glob("deploy/grafana/*.json"))):
+        if not source.name.endswith(".test.yml"):
+            _write(doc / source.parent.name / source.name, _read(source))
     _write(doc / "copyright", papers.copyright_file(carried[0], carried[1:]))
     _write(doc / "sbom.cdx.json", papers.bill(carried[0], carried[1:], version, target.debian, seconds))
 

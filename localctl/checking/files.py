@@ -52,5 +52,8 @@ def _readable(key: str, path: Path, user: User) -> Iterator[Check]:
             return
     except OSError:  # told by whoever reads it
         return
-    advice = f"Let its group read it (chgrp {user.name} {path}; chmod 0640 {path}), and that group enter its folder."
+    advice = (
+        f"Put it where the others are (install -m 0640 -g {user.name} {path} /etc/localctl/) and name it there; "
+        f"or let its group read it (chgrp {user.name} {path}; chmod 0640 {path}) and enter its folder."
+    )
     yield Check("FAIL", f"{key}: {path} cannot be read by {user.name}, as whom the daemon runs", advice)

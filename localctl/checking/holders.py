@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,14 @@ _LISTENING: Final = "0A"  # TCP_LISTEN
 _SYSTEMCTL_SECONDS: Final = 2
 _LISTEN: Final = re.compile(r"^Listen=\S*?:(\d+) \(Stream\)", re.MULTILINE)
 _ANONYMOUS_MAJOR: Final = 0  # of a file system without a device of its own: /proc/locks has another number for it
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The ports that systemd has for localctl; ``held`` already, else from when localctl is started."""
+
+    ports: frozenset[int] = frozenset()
+    held: bool = False
 
 
 def processes_on(port: int, proc: Path = Path("/proc")) -> list[str]:
@@ -59,21 +68,23 @@ def locked_by(text: str, device: int, inode: int) -> int | None:
     return None
 
 
-def handed_over() -> frozenset[int]:
-    """The ports that systemd holds for localctl, where its socket unit is active."""
-    command = ("systemctl", "show", SOCKET_UNIT, "--property=ActiveState,Listen")
+def handed_over() -> Handed:
+    """What systemd has for localctl, where its socket unit is active or enabled."""
+    command = ("systemctl", "show", SOCKET_UNIT, "--property=ActiveState,UnitFileState,Listen")
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SYSTEMCTL_SECONDS)  # noqa: S603  a constant
     except (OSError, subprocess.TimeoutExpired):  # no systemd
-        return frozenset()
+        return Handed()
     return listened_by(done.stdout)
 
 
-def listened_by(shown: str) -> frozenset[int]:
-    """The ports of an active socket unit, of what ``systemctl show`` says."""
-    if "ActiveState=active" not in shown.splitlines():
-        return frozenset()
-    return frozenset(int(port) for port in _LISTEN.findall(shown))
+def listened_by(shown: str) -> Handed:
+    """The ports of a socket unit that is active or enabled, of what ``systemctl show`` says."""
+    lines = shown.splitlines()
+    held = "ActiveState=active" in lines
+    if not held and "UnitFileState=enabled" not in lines:
+        return Handed()
+    return Handed(frozenset(int(port) for port in _LISTEN.findall(shown)), held)
 
 
 def _owners(links: set[str], proc: Path) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from localctl.checking.holders import SOCKET_UNIT, processes_on
+from localctl.checking.holders import SOCKET_UNIT, Handed, processes_on
 from localctl.checking.running import Running
 from localctl.checking.verdict import Check
 from localctl.networks import is_loopback
@@ -19,6 +19,7 @@ _HANDED: Final = (
     f"ListenStream= to it, systemctl edit {SOCKET_UNIT}), give the service AmbientCapabilities=CAP_NET_BIND_SERVICE, "
     "or choose a port above 1023."
 )
+_NONE: Final = Handed()
 _TAKEN: Final = "Stop what listens there (ss -ltnp shows it to root), or choose another port."
 _BIND: Final[Mapping[int | None, tuple[str, str]]] = {
     errno.EACCES: ("needs a right that this user does not have", _HANDED),
@@ -26,11 +27,9 @@ _BIND: Final[Mapping[int | None, tuple[str, str]]] = {
 }
 
 
-def address_free(
-    key: str, address: Address, running: Running | None = None, handed: frozenset[int] = frozenset()
-) -> Check:
+def address_free(key: str, address: Address, running: Running | None = None, handed: Handed = _NONE) -> Check:
     """Whether the listener under ``key`` has the address, or could be bound there. ``running`` is the daemon;
-    ``handed`` are the ports that systemd holds for it.
+    ``handed`` are the ports that systemd has for it.
     """
     what = f"{key}: {address}"
     bound = running.listeners.get(key.removesuffix(".listen"), "") if running else ""
@@ -42,12 +41,18 @@ def address_free(
         return Check("FAIL", f"{what} has no known host: {fault.strerror}", "Write an IP address instead.")
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
-            return _in_use(what, address.port, handed)
+            return _in_use(what, address.port, handed.ports if handed.held else _NONE.ports)
         words, advice = _BIND.get(fault.errno, (f"cannot be bound: {fault.strerror}", "Choose another address."))
         return Check("FAIL", f"{what} {words}", advice)
     if 0 < address.port < _first_for_all() and os.geteuid() == 0:
-        return Check("warn", f"{what} is free for root; localctl's own user may not use it", _HANDED)
+        return _for_root_alone(what, address.port, handed.ports)
     return _open_to_network(key, address) or Check("ok", f"{what} is free")
+
+
+def _for_root_alone(what: str, port: int, handed: frozenset[int]) -> Check:
+    if port in handed:
+        return Check("ok", f"{what} is free; systemd ({SOCKET_UNIT}) hands it over when localctl starts")
+    return Check("warn", f"{what} is free for root; localctl's own user may not use it", _HANDED)
 
 
 def _bind(address: Address) -> None:

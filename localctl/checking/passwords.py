@@ -16,7 +16,8 @@ def of_file(path: str) -> Iterator[Check]:
         yield from (Check("FAIL", line, command) for line in fault.faults)
         return
     if known:
-        yield Check("ok", f"{KEY}: {path} has the passwords of {len(known)} stations")
+        stations = "1 station" if len(known) == 1 else f"{len(known)} stations"
+        yield Check("ok", f"{KEY}: {path} has the passwords of {stations}")
     else:
         yield Check("warn", f"{KEY}: {path} has no line, so no station is let in", command)
     yield from open_to_all(KEY, path)

@@ -8,7 +8,7 @@ from localctl.checking.holders import lock_holder
 from localctl.checking.patience import within
 from localctl.checking.verdict import Check
 from localctl.config import Config
-from localctl.errors import LocalctlError
+from localctl.errors import LocalctlError, PasswordRefused
 from localctl.inquiry import Document, ask_status, bound
 
 _PATIENCE_SECONDS: Final = 3
@@ -23,20 +23,25 @@ class Running:
     status: Document
     pid: int | None
     listeners: dict[str, str]
+    refuses: bool = False  # it wants another password than this configuration's
 
 
 def find(config: Config) -> Running | None:
     """The daemon that answers with our identity, or has our state directory."""
     pid = lock_holder(Path(config.controller.state_dir) / "lock")
+    status: Document = {}
+    refuses = False
     try:
         status = within(_PATIENCE_SECONDS, lambda: ask_status(config))
+    except PasswordRefused:
+        refuses = True
     except (LocalctlError, TimeoutError):
-        status = {}
+        pass
     if pid is None and status.get("identity") != config.controller.identity:
         status = {}  # another one's
     if not status and pid is None:
         return None
-    return Running(status, pid, status.get("listeners") or _written(config))
+    return Running(status, pid, status.get("listeners") or _written(config), refuses)
 
 
 def about(running: Running, config: Config) -> Check:
@@ -53,6 +58,9 @@ def about(running: Running, config: Config) -> Check:
         return Check("warn", f"{process} and is not ready: {reasons}", "Its log tells more (journalctl -u localctl).")
     if config.admin.listen is None:
         return Check("ok", f"{process}; it cannot be asked, for admin.listen is empty")
+    if running.refuses:
+        advice = "Was that changed since it started? systemctl reload localctl."
+        return Check("warn", f"{process} and wants another password than admin.password(_file) says", advice)
     advice = "Was admin.listen changed since it started (systemctl restart localctl)? Else see journalctl -u localctl."
     return Check("warn", f"{process} and does not answer at admin.listen, {config.admin.listen}", advice)
 

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
+from localctl.networks import plain_address
 from localctl.relay import policy
 from localctl.relay.dial import QUIET
 from localctl.relay.handshake import Head, refused
@@ -57,7 +58,7 @@ class Arrival(asyncio.Protocol):
         """The station is here."""
         self.transport = cast("SocketTransport", transport)
         peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if peer else self.peer
+        self.peer = plain_address(str(peer[0])) if peer else self.peer
         self._limit = self._loop.call_later(REQUEST_SECONDS, self.transport.abort)
         tls = transport.get_extra_info("ssl_object")
         self.certificate = (tls.getpeercert() or None) if tls else None  # it cannot be asked once the peer has left

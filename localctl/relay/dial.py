@@ -6,6 +6,7 @@ No proxy of the environment is used: the CSMS is where the configuration says, o
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from dataclasses import dataclass, replace
@@ -206,4 +207,6 @@ def _unreachable(fault: OSError | UnicodeError, seconds: float) -> Refusal:
         return policy.nonsense(f"TLS with the CSMS failed: {fault}")
     if isinstance(fault, TimeoutError):
         return policy.unreachable(f"the CSMS did not answer within {seconds:g} s")
-    return policy.unreachable(f"the CSMS cannot be reached: {fault}")
+    number = getattr(fault, "errno", None) or 0
+    words = os.strerror(number) if number > 0 else getattr(fault, "strerror", None) or fault
+    return policy.unreachable(f"the CSMS cannot be reached: {words}")  # asyncio's own words are for programmers

@@ -43,4 +43,6 @@ def taken(question: Question, answers: Answers, place: Place) -> Answer:
 def proposed(question: Question, answers: Answers, place: Place) -> Answer | None:
     """What a person only has to confirm."""
     default = question.default(answers, place)
-    return default if default not in {None, ""} else (question.offered(answers, place) or default)
+    if default not in {None, ""}:
+        return default
+    return question.offered(answers, place) or (None if question.needed else default)

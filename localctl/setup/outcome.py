@@ -153,7 +153,7 @@ def _smallest(place: Place) -> dict[str, Any]:
     """
     smallest: dict[str, Any] = {"controller": {"identity": "LC"}, "csms": {"url": "ws://csms"}}
     listen = place.text("admin.listen")
-    return smallest | ({"admin": {"listen": listen, "password": "some"}} if listen else {})
+    return smallest | ({"admin": {"listen": listen, "password": "its own"}} if listen else {})
 
 
 def _unfit(profile: str, url: str) -> str:

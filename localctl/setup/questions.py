@@ -4,7 +4,7 @@ Each is a flag as well. One without a default has to be answered by a person or 
 is not taken where nobody is there. A ``quiet`` one is a flag alone: its default is right for most.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -36,6 +36,7 @@ class Question:
     offered: Default = lambda *_: None
     goes_with: str = ""
     quiet: bool = False
+    needed: bool = False  # a person has to say something, though nobody has to
 
     @property
     def flag(self) -> str:
@@ -48,6 +49,11 @@ class Question:
 def _present(key: str, otherwise: str | None = None) -> Default:
     """What stands under that key."""
     return lambda _, place: place.text(key) or otherwise
+
+
+def _only(addresses: Sequence[str]) -> str | None:
+    """The address to propose: where there are several, somebody has to say which is the stations'."""
+    return (addresses[0] if addresses else "auto") if len(addresses) < 2 else None
 
 
 def _there(section: str) -> Default:
@@ -68,7 +74,7 @@ def _profile(*profiles: str) -> Callable[[Answers], bool]:
 
 
 PROFILES: Final = ("0", "1", "2", "3")
-_PEM: Final = "A PEM file that localctl's user may read"
+_PEM: Final = "A PEM file that localctl's user may read, as in /etc/localctl"
 
 QUESTIONS: Final = (
     Question(
@@ -95,7 +101,8 @@ QUESTIONS: Final = (
     ),
     Question(
         "csms_ca", "Root certificates for the CSMS",
-        "Only where the CSMS's certificate comes from an authority of its own: a PEM file. Empty: the system's roots.",
+        "Only where the CSMS's certificate comes from an authority of its own. Empty: the system's roots.\n"
+        f"{_PEM}.",
         ("csms.ca_file",), "file", is_sealed, _present("csms.ca_file", ""), goes_with="a wss:// URL",
     ),
     Question(
@@ -110,11 +117,11 @@ QUESTIONS: Final = (
         "host", "Address of this gateway on the stations' LAN",
         'Stations are told to fetch firmware there. It should be a fixed one. "auto": found anew at each start.',
         ("publish.host",), default=_present("publish.host", ""),
-        offered=lambda _, place: next(iter(place.addresses), "auto"),
+        offered=lambda _, place: _only(place.addresses), needed=True,
     ),
     Question(
         "wss_cert", "Certificate for stations that come with TLS",
-        f"{_PEM}, for the host in the stations' URLs. Empty: stations come without TLS.",
+        f"{_PEM}, for the host in the stations' URLs.\nEmpty: stations come without TLS.",
         ("stations.wss.cert_file",), "file", default=_present("stations.wss.cert_file", ""),
     ),
     Question(

@@ -30,6 +30,7 @@ __all__ = ["Clock", "Uplink"]
 log = logging.getLogger("localctl.uplink")
 
 MOST_REQUESTS: Final = 16  # taken from a CSMS that does not wait for our answers (4.1.1); more wait in its socket
+_BROKEN: Final = 1006
 
 
 class Uplink:
@@ -146,8 +147,7 @@ class Uplink:
             self._changed.clear()  # that was for the next dial, which comes after its pause
             self._count()
             await link.socket.close(1001)
-        code, reason = link.socket.close_code, link.socket.close_reason
-        raise LinkFailed("closed", f"the connection was closed with {code}{f' ({reason!a})' if reason else ''}")
+        raise LinkFailed("closed", _ending(link.socket.close_code or _BROKEN, link.socket.close_reason or ""))
 
     async def _read(self, link: Link, handlers: Handlers) -> None:
         async for text in link.socket:
@@ -235,3 +235,10 @@ async def _reply(link: Link, call: frames.Call, handlers: Handlers) -> tuple[str
 def _refusal(fault: OcppFault) -> str:
     log.warning("the CSMS sent what is answered with %s", fault)
     return frames.encode(frames.CallError(fault.message_id, fault.code, fault.description))
+
+
+def _ending(code: int, reason: str) -> str:
+    """How a connection ended: nobody sends the code of one that broke (RFC 6455 7.1.5)."""
+    if code == _BROKEN and not reason:
+        return f"the connection broke off ({code})"
+    return f"the connection was closed with {code}{f' ({reason!a})' if reason else ''}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from localctl.checking.holders import (
+    Handed,
     handed_over,
     listened_by,
     listening_inodes,
@@ -74,20 +75,22 @@ def test_the_lock_is_the_file_s_own() -> None:
 
 
 def test_systemd_s_ports() -> None:
-    """Those of a socket unit that is active, and of TCP."""
-    assert listened_by(f"{SHOWN}ActiveState=active\n") == {21, 80}
-    assert listened_by(f"{SHOWN}ActiveState=inactive\n") == frozenset()
+    """Those of a socket unit that is active, or will be, and of TCP."""
+    ports = frozenset({21, 80})
+    assert listened_by(f"{SHOWN}ActiveState=active\nUnitFileState=disabled\n") == Handed(ports, held=True)
+    assert listened_by(f"{SHOWN}ActiveState=inactive\nUnitFileState=enabled\n") == Handed(ports)
+    assert listened_by(f"{SHOWN}ActiveState=inactive\nUnitFileState=disabled\n") == Handed()
 
 
 def test_systemd_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What its command says counts; where there is none, or it hangs, there are no such ports."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("localctl.checking.holders._SYSTEMCTL_SECONDS", 30)
-    assert handed_over() == frozenset()
+    assert handed_over() == Handed()
     command = tmp_path / "systemctl"
     command.write_text(f"#!/bin/sh\n[ $2 = localctl.socket ] && echo '{SHOWN}ActiveState=active'\n")
     command.chmod(0o755)
-    assert handed_over() == {21, 80}
+    assert handed_over() == Handed(frozenset({21, 80}), held=True)
     command.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     monkeypatch.setattr("localctl.checking.holders._SYSTEMCTL_SECONDS", 0.01)
-    assert handed_over() == frozenset()
+    assert handed_over() == Handed()

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from localctl.checking.holders import Handed
 from localctl.checking.listeners import address_free
 from localctl.checking.running import Running
 from localctl.checking.verdict import Check
@@ -45,9 +46,22 @@ def test_an_address_that_systemd_holds_for_us() -> None:
     """localctl.socket has it, and will hand it over."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = Address("127.0.0.1", taken.getsockname()[1])
-        assert address_free(KEY, address, None, frozenset({address.port})) == Check(
+        assert address_free(KEY, address, None, Handed(frozenset({address.port}), held=True)) == Check(
             "ok", f"{KEY}: {address} is held by systemd (localctl.socket), which hands it over to localctl"
         )
+        assert address_free(KEY, address, None, Handed(frozenset({address.port}))).verdict == "FAIL"
+
+
+def test_an_address_that_systemd_will_hold_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first start root is told that localctl.socket will have the low port, and warned where it will not."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        address = Address("127.0.0.1", found.getsockname()[1])
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("localctl.checking.listeners._first_for_all", lambda: 65536)
+    assert address_free(KEY, address, None, Handed(frozenset({address.port}))) == Check(
+        "ok", f"{KEY}: {address} is free; systemd (localctl.socket) hands it over when localctl starts"
+    )
+    assert address_free(KEY, address).verdict == "warn"
 
 
 def test_admin_on_the_network_is_told_while_it_runs() -> None:

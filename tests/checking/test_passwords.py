@@ -22,7 +22,7 @@ def test_what_the_file_is_good_for(tmp_path: Path) -> None:
     assert verdicts(path) == [f'FAIL "{path}" cannot be read: No such file or directory']
     path.write_text(LINE)
     path.chmod(0o640)
-    assert verdicts(path) == [f"ok {path} has the passwords of 1 stations"]
+    assert verdicts(path) == [f"ok {path} has the passwords of 1 station"]
     path.chmod(0o644)
     assert verdicts(path)[1:] == [f"warn {path} can be read by everyone"]
     path.write_text(LINE + "CS-2:geheim-0815\nCS-3:geheim-0815\n")

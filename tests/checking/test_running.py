@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from localctl.checking.running import Running, about, find
-from localctl.config import load
+from localctl.config import Config, load
+from localctl.errors import PasswordRefused
+from localctl.inquiry import Document
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon
 from tests.checking.site import config, lines
@@ -47,6 +49,23 @@ def test_one_that_cannot_be_asked(tmp_path: Path) -> None:
         found = find(hanging)
         assert found == Running({}, os.getpid(), {})
         assert lines([about(found, hanging)])[0].startswith("warn localctl: it runs")
+
+
+def test_one_that_wants_another_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs and answers: what differs is the password, which a reload gives it."""
+
+    def refuse(_: Config) -> Document:
+        raise PasswordRefused("127.0.0.1:9188")
+
+    monkeypatch.setattr("localctl.checking.running.ask_status", refuse)
+    settings = config(controller={"state_dir": str(tmp_path)})
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = find(settings)
+        assert found
+        assert lines([about(found, settings)]) == [
+            f"warn localctl: it runs (process {os.getpid()}) and wants another password than admin.password(_file) says"
+        ]
 
 
 def test_how_it_is() -> None:

@@ -244,6 +244,11 @@ async def test_certificates() -> None:
         desk.leave()
 
 
+async def test_ipv4_through_an_ipv6_listener() -> None:
+    """A socket of localctl.socket speaks both; the station's address is told as people write it."""
+    assert Desk(peername=("::ffff:192.0.2.1", 4711, 0, 0)).arrival.peer == "192.0.2.1"
+
+
 async def test_a_peer_without_an_address() -> None:
     """It is gone already."""
     desk = Desk(peername=None)

@@ -1,6 +1,8 @@
 """The CSMS is asked in the station's own words, and its answers are told apart."""
 
 import asyncio
+import errno
+import socket
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -13,7 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.uri import parse_uri
 
 from localctl.relay.deflate import towards_csms
-from localctl.relay.dial import Target, Upstream
+from localctl.relay.dial import Target, Upstream, _unreachable
 from localctl.relay.dial import dial as dial_it
 from localctl.relay.policy import Headers as Fields
 from localctl.relay.policy import Refusal
@@ -113,6 +115,19 @@ async def test_the_csms_chooses(peer: Peer, chosen: str | None, seen: str | None
     assert isinstance(leg, Upstream)
     assert leg.subprotocol == seen
     leg.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 443)"), "Connection refused"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (OSError("Multiple exceptions: …"), "Multiple exceptions: …"),
+    ],
+)
+def test_why_nobody_is_reached(fault: OSError, words: str) -> None:
+    """In the kernel's or the resolver's words, without what only a programmer reads."""
+    assert _unreachable(fault, 1.0).why == f"the CSMS cannot be reached: {words}"
 
 
 async def test_a_refusal_with_all_that_belongs_to_it() -> None:

@@ -23,6 +23,7 @@ def test_a_person_is_asked_only_what_has_a_meaning() -> None:
     def answer(question: Question, answers: Answers) -> Answer:
         asked.append(question.name)
         told: dict[str, Answer] = {"identity": "LC", "profile": "0", "wss_cert": "/c", "wss_key": "/k"}
+        told["host"] = "192.0.2.1"
         return told.get(question.name, proposed(question, answers, NOWHERE) or "")
 
     answers = interview({"csms_url": "ws://csms", "ftp": False}, NOWHERE, answer)
@@ -75,7 +76,8 @@ def test_what_is_proposed_is_the_default_or_what_is_offered() -> None:
     assert (
         proposed(BY_NAME["identity"], {}, Place({"controller": {"identity": "LC"}}, "gw", (), low_ports=False)) == "LC"
     )
-    assert proposed(BY_NAME["host"], {}, Place({}, "", (), low_ports=False)) == "auto"
+    for addresses, offered in (((), "auto"), (("10.0.0.1",), "10.0.0.1"), (("203.0.113.1", "10.0.0.1"), None)):
+        assert proposed(BY_NAME["host"], {}, Place({}, "", addresses, low_ports=False)) == offered
     assert proposed(BY_NAME["wss_cert"], {}, NOWHERE) == ""
     assert proposed(BY_NAME["csms_url"], {}, NOWHERE) is None
     assert proposed(BY_NAME["profile"], {"csms_url": "wss://x"}, NOWHERE) == "2"

@@ -183,6 +183,15 @@ async def test_any_close_is_a_reconnection(code: int) -> None:
         assert made.uplink.last_error == f"the connection was closed with {code} ('two\\nlines')"
 
 
+async def test_a_connection_that_breaks_is_told_so() -> None:
+    """Nobody has closed it, so nobody is said to have."""
+    async with Csms() as csms, controller(csms.url) as made:
+        link = await csms.controller()
+        link.connection.transport.abort()
+        await again(csms, made)
+        assert made.uplink.last_error == "the connection broke off (1006)"
+
+
 async def test_a_stop_closes_with_1001() -> None:
     """Faults, row 34: the CSMS sees an orderly end."""
     async with Csms() as csms:

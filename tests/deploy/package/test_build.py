@@ -42,6 +42,7 @@ if ALL:
         tree = tmp_path / "tree"
         subprocess.run(["dpkg-deb", "-x", str(deb), str(tree)], check=True)
         assert (tree / "etc/localctl/config.toml").stat().st_mode & 0o777 == 0o640
+        assert (tree / "usr/share/doc/localctl/prometheus/localctl.rules.yml").is_file()
         bill = json.loads((tree / "usr/share/doc/localctl/sbom.cdx.json").read_text(encoding="utf-8"))
         billed = {each["name"]: each["version"] for each in bill["components"]}
         locked = parse((ROOT / "deploy/requirements.lock").read_text(encoding="utf-8"))
