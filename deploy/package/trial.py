@@ -58,7 +58,7 @@ async def installed() -> None:
     version = (await run("localctl", "--version")).said
     say(f"install: {version}; service and socket are enabled, neither runs; {CONFIG} is {config_as_installed()}")
     demo = (await run("localctl", "demo", "--stations", "2", "--size", "1")).said
-    say(f"localctl demo: {demo.splitlines()[-1]}")
+    say(f"localctl demo: {' '.join(demo.splitlines()[-1].split())}")
 
 
 async def set_up(csms: Csms, *flags: str) -> None:
@@ -152,7 +152,8 @@ async def purged(before: dict[str, str]) -> None:
     await run("dpkg", "-P", "localctl")
     must(differences(before, files()), [], "files that have come, gone or changed")
     listed = ("--all", "--plain", "--no-legend", "localctl*")
-    must((await run("systemctl", "list-units", *listed)).said, "", "units that systemd knows")
+    known = (await run("systemctl", "list-units", *listed)).said.splitlines()
+    must([line for line in known if " not-found inactive " not in line], [], "units")  # which systemd forgets in its time
     must((await run("systemctl", "list-unit-files", *listed)).said.splitlines(), [], "unit files")
     must(list(Path("/run").glob("**/localctl*")), [], "in /run")
     say(f"dpkg -P: nothing is left; the user stays: {(await run('id', 'localctl')).said}")
@@ -208,7 +209,7 @@ async def main() -> None:
             async with Csms() as csms:
                 await live(Site(csms, Path(folder)))
     except Exception as fault:  # whatever it is, it is told with the journal beside it
-        print((await run("journalctl", "-n", "60", "--no-pager", status=None)).said)
+        print((await run("journalctl", "-u", "localctl*", "-n", "40", "--no-pager", status=None)).said)
         if not isinstance(fault, WrongStep):
             raise
         sys.exit(f"trial: {fault}")
