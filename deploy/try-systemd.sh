@@ -18,6 +18,7 @@ base=$work/base wheels=$work/wheels out=$work/out
 say() { echo "== $*"; }
 
 inside() { # a command in the base, with this machine's network and its way to PyPI
+  # shellcheck disable=SC2046  # words
   systemd-nspawn --quiet --directory="$base" --register=no --keep-unit --pipe --bind-ro="$root:/srv/localctl" \
     --bind="$wheels:/srv/wheels" --bind-ro=/etc/ssl/certs --bind-ro=/etc/resolv.conf \
     $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/--setenv=\1/p') \
@@ -32,7 +33,7 @@ mkdir -p "$wheels" "$out"
 stamp=$wheels/for-$(cksum <"$root/pyproject.toml" | tr -d ' ')
 if [ ! -e "$stamp" ]; then
   say "What localctl and its tests need of PyPI, as wheels"
-  rm -rf "$wheels"/*
+  rm -rf "${wheels:?}"/*
   inside sh -euc '
     python3 -m venv /tmp/venv
     /tmp/venv/bin/pip wheel -q -w /srv/wheels "/srv/localctl[test]" hatchling

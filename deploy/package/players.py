@@ -43,6 +43,7 @@ class Site:
         """A file is published, on ports 80 and 21 where they are ``low``; two stations come and fetch it."""
         number = len(self.published) + 1
         file = self.folder / f"station-{number}.0.bin"
+        file.parent.mkdir(exist_ok=True)
         checksum = make_firmware(file, _SIZE)
         async with Origin(file, _QUICK) as origin:
             await self._publish(dialects.publish_firmware(origin.location, checksum, number), low=low)
