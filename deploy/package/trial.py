@@ -67,7 +67,8 @@ async def set_up(csms: Csms, *flags: str) -> None:
     done = await run(*words, "--host", "127.0.0.1", *flags, "--yes")
     must("FAIL" in done.said, False, f"its check FAILs, in {done.said}")
     must(config_as_installed(), "root:localctl 640", str(CONFIG))
-    say(f"setup: ends with 0, {len(re.findall(r'^ *ok ', done.said, re.MULTILINE))} checks ok, none FAILs")
+    fine = len(re.findall(r"^ *ok ", done.said, re.MULTILINE))
+    say(f"{' '.join(('setup', *flags))}: ends with 0, {fine} checks ok, none FAILs")
     for command in re.findall(r": (systemctl .*)", done.said):
         say(f"as it says: {command}")
         await run(*command.split())
@@ -168,11 +169,19 @@ async def beside_another(site: Site) -> None:
         say("beside another web server: installed; the socket is not enabled, and dpkg says why")
         await install("first")
         must(await units("is-enabled"), ["enabled", "disabled"], "service and socket after another build")
-        await set_up(site.csms, "--no-low-ports")
+        await set_up(site.csms)
         await started(site)
         await reload()
         await site.play(low=False)
         must(await units("is-active"), ["active", "inactive"], "service and socket")
+
+
+async def changed(site: Site) -> None:
+    """The other web server is gone, and comes back: each time setup says which commands that takes."""
+    for flag, socket_unit in (("--low-ports", "active"), ("--no-low-ports", "inactive")):
+        await set_up(site.csms, flag)
+        await started(site)
+        must(await units("is-active"), ["active", socket_unit], "service and socket")
 
 
 async def live(site: Site) -> None:
@@ -188,13 +197,15 @@ async def live(site: Site) -> None:
     await site.play()
     await upgraded(site, "first")
     await upgraded_stopped("second")
-    await run("systemctl", "start", *UNITS)
+    await run("systemctl", "start", "localctl")
     await started(site)
+    must(await units("is-active"), ["active", "active"], "service and socket")
     await site.still_served()
     await site.play()
     await removed()
     await purged(before)
     await beside_another(Site(site.csms, site.folder / "again"))
+    await changed(site)
     await purged(before)
     must(await failed_units(), failed, "failed units")
     say("no unit has failed")
