@@ -20,9 +20,10 @@ class Attendance(Collector):
         self._present: dict[str, bool] = {}  # the latest to come or go is last
         registry.register(self)
 
-    def keep(self, most: int) -> None:
-        """Know so many stations from now on; 0: none, and there is no such metric."""
+    def keep(self, most: int, present: Iterable[str] = ()) -> None:
+        """Know so many stations from now on, and those who are ``present``; 0: none, and there is no such metric."""
         self._most = most
+        self._present |= dict.fromkeys(present, True)
         self._forget()
 
     def note(self, identity: str, *, present: bool) -> None:

@@ -13,6 +13,7 @@ from localctl.checking import csms, running
 from localctl.checking.access import service_user
 from localctl.checking.certificates import of_client, of_listener, of_stations
 from localctl.checking.clock import sane
+from localctl.checking.credentials import of_unread
 from localctl.checking.disk import of_state
 from localctl.checking.fetching import reached
 from localctl.checking.files import of_files
@@ -30,11 +31,17 @@ __all__ = ["Check", "run_checks"]
 
 
 def run_checks(
-    config: Config, *, offline: bool, clock: Callable[[], float] = time.time, path: Path | None = None
+    config: Config,
+    *,
+    offline: bool,
+    clock: Callable[[], float] = time.time,
+    path: Path | None = None,
+    unread: tuple[str, ...] = (),
 ) -> Iterator[Check]:
     """Try what ``config`` names, in the order of its sections; ``offline`` leaves out what needs the network.
 
-    ``clock`` tells Unix seconds; ``path`` is the configuration's own file, None where it has none yet.
+    ``clock`` tells Unix seconds; ``path`` is the configuration's own file, None where it has none yet; ``unread``
+    names the secrets that are not in ``config`` though it has them.
     """
     yield sane(clock())
     daemon = running.find(config)
@@ -43,12 +50,14 @@ def run_checks(
         yield running.about(daemon, config)
     yield from of_state(config, user)
     yield from of_files(config, path, user)
+    yield from of_unread(unread)
     yield from _credentials(config)
     yield from _certificates(config, clock())
     yield from _listeners(config, daemon)
     if not offline:
         yield from reached(config, daemon) if daemon else resolves(config)
-        yield from csms.tried(config, daemon, clock, os.environ)
+        silent = any(key.startswith("csms.") for key in unread)
+        yield from csms.tried(config, daemon, clock, os.environ, silent=silent)
 
 
 def _listeners(config: Config, daemon: running.Running | None) -> Iterator[Check]:

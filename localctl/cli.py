@@ -68,7 +68,9 @@ def run(path: Path) -> None:
     """Run the daemon in the foreground; it logs to stderr."""
     import asyncio
     import gc
+    import signal
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end us
     gc.disable()  # what starting makes, stays: a sixth of it went into looking for garbage. The daemon enables it
     from prometheus_client import CollectorRegistry
 
@@ -99,11 +101,14 @@ def run(path: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print all that was found as JSON.")
 def check(path: Path, *, offline: bool, as_json: bool) -> None:
     """Read the configuration, then try what it names on this machine. Exit status: 0 no FAIL, 1 a FAIL."""
+    import os
+
+    from localctl.checking.credentials import loaded
     from localctl.checking.report import say
     from localctl.checks import run_checks
-    from localctl.config import load
 
-    sys.exit(say(run_checks(load(path), offline=offline, path=path), as_json=as_json))
+    found = loaded(path, os.environ)
+    sys.exit(say(run_checks(found.config, offline=offline, path=path, unread=found.unread), as_json=as_json))
 
 
 @commands.command()
@@ -211,9 +216,12 @@ def demo(stations: int, size: int, *, as_json: bool) -> None:
 def main() -> None:
     """Run the command line; exit with the status that the error has."""
     try:
-        commands(prog_name="localctl")
-    except KeyboardInterrupt:
+        sys.exit(commands(prog_name="localctl", standalone_mode=False))  # else Ctrl-C would end with 1, and shout
+    except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
+    except click.ClickException as fault:
+        fault.show()
+        sys.exit(fault.exit_code)
     except ConfigurationError as fault:
         click.echo("\n".join(fault.faults), err=True)
         sys.exit(fault.exit_status)

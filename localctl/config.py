@@ -30,7 +30,10 @@ from localctl.sections import (
 from localctl.station_sections import Stations, StationsWs, StationsWss
 
 __all__ = [
+    "CREDENTIAL",
     "DEFAULT_PATH",
+    "SECRETS",
+    "SERVICE_CREDENTIALS",
     "Admin",
     "Config",
     "Controller",
@@ -50,11 +53,13 @@ __all__ = [
     "read",
     "read_secret",
     "understand",
+    "with_secrets",
 ]
 
 DEFAULT_PATH: Final = "/etc/localctl/config.toml"
-_CREDENTIAL: Final = "credential:"
-_SECRETS: Final = (("csms", "basic_auth_password"), ("admin", "password"))  # each beside a key that ends in _file
+SERVICE_CREDENTIALS: Final = "/run/credentials/localctl.service"  # where systemd keeps its own (systemd.exec(5))
+CREDENTIAL: Final = "credential:"
+SECRETS: Final = (("csms", "basic_auth_password"), ("admin", "password"))  # each beside a key that ends in _file
 
 
 def load(path: Path, environ: Mapping[str, str] | None = os.environ) -> Config:
@@ -94,7 +99,7 @@ def parse(tree: Mapping[str, Any], name: str, environ: Mapping[str, str] | None)
         config = Config.model_validate(_listed(tree))
     except ValidationError as fault:
         raise ConfigurationError(tuple(f"{name}: {line}" for line in sentences(fault, Config, tree))) from None
-    return config if environ is None else _with_secrets(config, name, environ)
+    return config if environ is None else with_secrets(config, name, environ)
 
 
 def _listed(value: Any) -> Any:
@@ -104,11 +109,11 @@ def _listed(value: Any) -> Any:
     return tuple(_listed(item) for item in value) if isinstance(value, list) else value
 
 
-def _with_secrets(config: Config, name: str, environ: Mapping[str, str]) -> Config:
+def with_secrets(config: Config, name: str, environ: Mapping[str, str]) -> Config:
     """The configuration with the secrets that its ``…_file`` keys name. Raises ConfigurationError."""
     faults = []
     found = {}
-    for section, key in _SECRETS:
+    for section, key in SECRETS:
         settings = getattr(config, section)
         reference = getattr(settings, f"{key}_file")
         if not reference:
@@ -117,7 +122,7 @@ def _with_secrets(config: Config, name: str, environ: Mapping[str, str]) -> Conf
             secret = SecretStr(read_secret(reference, environ))
         except ValueError as fault:
             # Where a password was written in place of its file's path, it must not be printed.
-            shown = f'"{reference}"' if "/" in reference or reference.startswith(_CREDENTIAL) else "the value"
+            shown = f'"{reference}"' if "/" in reference or reference.startswith(CREDENTIAL) else "the value"
             line = f"{name}: {section}.{key}_file: {shown} {fault}"
             faults.append(f"{line}; allowed: a readable file that holds the password, or credential:NAME")
         else:
@@ -133,8 +138,8 @@ def read_secret(reference: str, environ: Mapping[str, str]) -> str:
     Raises ValueError, with the reason in words that follow the reference.
     """
     path = Path(reference)
-    if reference.startswith(_CREDENTIAL):
-        credential = reference.removeprefix(_CREDENTIAL)
+    if reference.startswith(CREDENTIAL):
+        credential = reference.removeprefix(CREDENTIAL)
         if "/" in credential or credential in {"", ".", ".."}:
             raise ValueError("does not name a credential")
         if "CREDENTIALS_DIRECTORY" not in environ:

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from localctl.config import Config
 from localctl.errors import ByHandRefused, NotRunning
+from localctl.inquiry import bound
 from localctl.systemd import socket_path
 
 BLOCK: Final = 256 * 1024
@@ -94,8 +95,7 @@ def _socket(config: Config) -> str:
         raise NotRunning("any socket", "admin.listen is empty, so nobody can be asked")
     path = Path(config.controller.state_dir) / "listeners.json"
     try:
-        told = json.loads(path.read_text())
-        return str(told["admin.socket"])
+        return bound(config)["admin.socket"]
     except PermissionError as fault:
         raise ByHandRefused(f"{path} may not be read by this user: {_SOCKET_ALLOWED}") from fault
     except KeyError as fault:

@@ -11,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
-from localctl.config import Admin, Config, read_secret
+from localctl.config import SERVICE_CREDENTIALS, Admin, Config, read_secret
 from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
 from localctl.saying import age, printable, size
 
@@ -19,7 +19,8 @@ TIMEOUT_SECONDS: Final = 5
 FIRST: Final = 10  # of more stations than these two together only so many are told
 LAST: Final = 5
 EVENTS: Final = 5
-_CREDENTIALS: Final = "/run/credentials/localctl.service"  # where systemd keeps those of the service (systemd.exec(5))
+_WARY: Final = os.O_NOFOLLOW | os.O_NONBLOCK
+_MOST_BYTES: Final = 65536  # of a few addresses
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared with, not bound to
 
 Document = dict[str, Any]  # the JSON boundary
@@ -28,10 +29,30 @@ Document = dict[str, Any]  # the JSON boundary
 def ask_status(config: Config) -> Document:
     """The daemon's ``/api/status``. Raises NotRunning."""
     try:
-        document: Document = json.loads(_answer(config, "/api/status"))
-    except ValueError as fault:
+        document = json.loads(_answer(config, "/api/status"))
+    except (ValueError, RecursionError) as fault:
         raise NotRunning(_admin_address(config), str(fault)) from fault
+    if not isinstance(document, dict) or "ready" not in document:
+        raise NotRunning(_admin_address(config), "something else answers there")
     return document
+
+
+def bound(config: Config) -> dict[str, str]:
+    """The addresses that the daemon has bound, by their sections, as its file in the state directory says.
+
+    The folder is that of the daemon's user, and root may ask: no link is followed, and no pipe waited for. Raises
+    OSError, and ValueError where no such thing is in it.
+    """
+    path = Path(config.controller.state_dir) / "listeners.json"
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _WARY)) as file:
+        content = file.read(_MOST_BYTES) or b""
+    try:
+        told = json.loads(content)
+    except RecursionError:
+        told = None
+    if not isinstance(told, dict):
+        raise ValueError(f"{path} does not tell addresses")  # noqa: TRY004  it is not the caller's
+    return {str(name): str(address) for name, address in told.items()}
 
 
 def ask_metrics(config: Config) -> str:
@@ -62,7 +83,7 @@ def _credentials(admin: Admin) -> dict[str, str]:
     """What proves to the daemon that we may ask. Raises ConfigurationError where the password cannot be read."""
     password = admin.password.get_secret_value()
     if admin.password_file:
-        environ = {"CREDENTIALS_DIRECTORY": _CREDENTIALS, **os.environ}
+        environ = {"CREDENTIALS_DIRECTORY": SERVICE_CREDENTIALS, **os.environ}
         try:
             password = read_secret(admin.password_file, environ)
         except ValueError as fault:
@@ -80,11 +101,11 @@ def _admin_address(config: Config) -> str:
     if listen.port:
         host = _WILDCARDS.get(listen.host)
         return f"{host}:{listen.port}" if host else str(listen)
-    path = Path(config.controller.state_dir) / "listeners.json"
     try:
-        return str(json.loads(path.read_text())["admin"])
+        return bound(config)["admin"]
     except (OSError, ValueError, KeyError) as fault:
-        raise NotRunning(str(listen), f"{path} does not tell its port") from fault
+        where = f"{config.controller.state_dir}/listeners.json"
+        raise NotRunning(str(listen), f"{where} does not tell its port") from fault
 
 
 def tell(status: Document, now: float, *, everyone: bool = True) -> Iterator[str]:

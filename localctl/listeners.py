@@ -99,7 +99,8 @@ class Listeners:
         for server in self._servers:
             server.reconfigure(config.publish)
         self._guard.reconfigure(config.admin)
-        self._attendance.keep(config.told_apart())
+        present = self.door.relays() if self.door else ()
+        self._attendance.keep(config.told_apart(), [relay.identity for relay in present])
 
     @property
     def pulses(self) -> tuple[Pulse, ...]:

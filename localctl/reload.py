@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from localctl.aside import begun
 from localctl.changes import Changes, changes
 from localctl.config import Config, Firmware, Publish, read, understand
 from localctl.errors import ConfigurationError
@@ -28,6 +29,8 @@ from localctl.tls import origins_context
 from localctl.uplink.connection import Uplink
 
 log = logging.getLogger("localctl.reload")
+
+PATIENCE_SECONDS: Final = 30.0  # a network's disk may hang, and nobody is to wait for it at a stop
 
 Take = Callable[[], None]
 Prepare = Callable[[Config], Take]  # in a thread: raises ConfigurationError where what is named there is of no use
@@ -67,9 +70,17 @@ def _fetching(firmware: Firmware, workshop: Workshop, origins: Origins, inspecto
 
 
 class Reload:
-    """The configuration in use, which came from ``path``. ``now`` tells Unix seconds."""
+    """The configuration in use, which came from ``path``. ``now`` tells Unix seconds; reading may take ``patience``."""
 
-    def __init__(self, path: Path, config: Config, metrics: Metrics, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        metrics: Metrics,
+        now: Callable[[], float] = time.time,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._patience = patience
         self._path = path
         self._config = config
         self._metrics = metrics
@@ -99,9 +110,12 @@ class Reload:
     async def once(self, prepares: Sequence[Prepare]) -> None:
         """Read it again; what is wrong with it is logged, and told."""
         try:
-            found, takes = await asyncio.to_thread(self._prepare, prepares)
+            async with asyncio.timeout(self._patience):
+                found, takes = await asyncio.wrap_future(begun(partial(self._prepare, prepares), "reload"))
             for take in takes:
                 take()
+        except TimeoutError:
+            self._refused(f"{self._path}, or a file that it names, could not be read within {self._patience:.0f} s")
         except ConfigurationError as fault:
             self._refused("; ".join(fault.faults))
         except Exception:  # ours, whatever it is: no relay ends by it

@@ -20,7 +20,9 @@ _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _WINDOW: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _SERIAL: Final = 64  # of a CN (RFC 5280, ub-common-name)
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_HOST: Final = re.compile(  # no label is empty, or above 63 characters: no resolver takes that (RFC 1035, 2.3.4)
+    r"(?=[A-Za-z0-9])(?!.{254})[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*(?<=[A-Za-z0-9])"
+)
 
 
 @dataclass(frozen=True, slots=True)

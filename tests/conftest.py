@@ -1,9 +1,11 @@
 """What tests of several rooms share."""
 
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ALL = os.environ.get("LOCALCTL_TESTS_ALL") == "1"
+SEED = os.environ.setdefault("LOCALCTL_TESTS_SEED", str(random.randrange(2**32)))  # the workers inherit it
 SHOWN = 2000  # bytes of a difference that help who reads of it
+
+
+def pytest_report_header() -> str:
+    """Say how to have the same samples again."""
+    return f"samples: LOCALCTL_TESTS_SEED={SEED}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have each worker begin with a share of the journeys: what is short is left to share out at the end."""
+    workers: int = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    journeys = [item for item in items if item.path.parent.name == "journeys"]
+    others = [item for item in items if item.path.parent.name != "journeys"]
+    share = -(-len(others) // workers)
+    items[:] = chain.from_iterable(
+        journeys[number::workers] + others[number * share : (number + 1) * share] for number in range(workers)
+    )
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -48,6 +67,12 @@ def _short(value: object) -> str:
 def rounds() -> Callable[[int, int], int]:
     """How many rounds a sampled loop makes: ``rounds(sample, whole)``, the whole under ``tests/run.sh --all``."""
     return lambda sample, whole: whole if ALL else sample
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """What a sample is drawn with: another one in every run, and in every test."""
+    return random.Random(f"{SEED} {request.node.nodeid}")
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ EOF
 sh deploy/packages.sh $programs
 sh deploy/venv.sh test
 
+unset PYTHONDONTWRITEBYTECODE # else each of the many daemons compiles its libraries anew
 cache=$PWD/.venv/cache
 export MYPY_CACHE_DIR="$cache/mypy" RUFF_CACHE_DIR="$cache/ruff" PYTHONPYCACHEPREFIX="$cache/python"
 export HYPOTHESIS_STORAGE_DIRECTORY="$cache/hypothesis"
@@ -62,4 +63,5 @@ step ruff format --check
 step mypy
 step lint-imports --cache-dir "$cache/import-linter"
 echo "== pytest"
-exec pytest -o cache_dir="$cache/pytest" -n auto --dist worksteal "$@"
+# A test waits for much of its time, so there are more workers than cores.
+exec pytest -o cache_dir="$cache/pytest" -n $(($(nproc) * 2)) --dist worksteal --durations=15 "$@"

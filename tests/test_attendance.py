@@ -50,6 +50,18 @@ def test_no_more_are_known_than_may_be_relayed() -> None:
     assert series(registry) == {"CS-1": 0, "CS-3": 1, "CS-4": 1}
 
 
+def test_it_can_be_begun_with_stations_that_are_there() -> None:
+    """Those that came before it was asked for are known at once, and missed when they go."""
+    registry = CollectorRegistry()
+    attendance = Attendance(registry)
+    attendance.note("CS-1", present=True)
+    attendance.keep(3, ["CS-1", "CS-2"])
+    attendance.note("CS-2", present=False)
+    assert series(registry) == {"CS-1": 1, "CS-2": 0}
+    attendance.keep(0, ["CS-1"])
+    assert series(registry) == {}
+
+
 def test_it_can_be_given_up() -> None:
     """Keeping none forgets all, those who are there too."""
     registry = CollectorRegistry()

@@ -68,6 +68,31 @@ async def test_check_tells_by_its_exit_status(tmp_path: Path) -> None:
         assert str(csms.port) not in text
 
 
+async def test_check_of_a_credential_of_systemd_s(tmp_path: Path) -> None:
+    """The configuration is good: what cannot be read is told, and the CSMS is not asked without its password."""
+    async with Csms(passwords={LC: "sesame-open-1234"}) as csms:
+        daemon = Daemon(tmp_path, csms.url, {"csms": {"basic_auth_password_file": "credential:csms"}})
+        code, text, err = await localctl("check", "--config", str(daemon.config_file))
+        assert (code, err, [asked.path for asked in csms.handshakes]) == (0, "", ["/"])  # for the time of day
+        assert "warn  csms.basic_auth_password_file: only the running service has this credential" in text
+        assert "ok    csms.url: 127.0.0.1 port" in text
+
+
+def test_a_reload_that_comes_too_early(tmp_path: Path) -> None:
+    """SIGHUP while the daemon starts does not end it: until it can be heeded it is not heard."""
+    program = (
+        "import signal\n"
+        "from localctl.cli import commands\n"
+        "from localctl.errors import ConfigurationError\n"
+        "try:\n"
+        "    commands(['run', '--config', 'missing.toml'], standalone_mode=False)\n"
+        "except ConfigurationError:\n"
+        "    print(signal.getsignal(signal.SIGHUP).name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=tmp_path)
+    assert done.stdout == b"SIG_IGN\n"
+
+
 async def test_a_bad_configuration(tmp_path: Path) -> None:
     """A line a fault on stderr and exit status 78, for each command that reads it."""
     path = tmp_path / "bad.toml"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from localctl.config import Config, parse
 from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
-from localctl.inquiry import ask_metrics, ask_status, tell
+from localctl.inquiry import ask_metrics, ask_status, bound, tell
 
 DOCUMENT: dict[str, Any] = {
     "version": "0.1.0",
@@ -164,6 +165,9 @@ async def test_what_answers_is_no_daemon(tmp_path: Path) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
+    async def say(_: web.Request) -> web.Response:
+        return web.json_response(["hello"])
+
     async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")
         writer.close()
@@ -171,7 +175,36 @@ async def test_what_answers_is_no_daemon(tmp_path: Path) -> None:
 
     app = web.Application()
     app.router.add_get("/api/status", answer)
-    async with TestServer(app) as server, await asyncio.start_server(speak, "127.0.0.1", 0) as other:
-        for port in (server.port, other.sockets[0].getsockname()[1]):
+    of_json = web.Application()
+    of_json.router.add_get("/api/status", say)
+    async with (
+        TestServer(app) as server,
+        TestServer(of_json) as third,
+        await asyncio.start_server(speak, "127.0.0.1", 0) as other,
+    ):
+        for port in (server.port, third.port, other.sockets[0].getsockname()[1]):
             with pytest.raises(NotRunning):
                 await asyncio.to_thread(ask_status, _config(tmp_path, f"127.0.0.1:{port}"))
+
+
+def test_what_the_daemon_has_bound(tmp_path: Path) -> None:
+    """Its addresses by section. Its user may put anything there while root asks: a link is not followed, a pipe not
+    waited for, and what tells no addresses is an error that callers name.
+    """
+    config, path = _config(tmp_path, "127.0.0.1:0"), tmp_path / "listeners.json"
+    path.write_text('{"admin": "127.0.0.1:7", "stations.ws": 5}')
+    assert bound(config) == {"admin": "127.0.0.1:7", "stations.ws": "5"}
+    for wrong in ("[]", "7", "nonsense", "[" * 70000):
+        path.write_text(wrong)
+        with pytest.raises(ValueError, match=r"."):
+            bound(config)
+        with pytest.raises(NotRunning, match="does not tell its port"):
+            ask_status(config)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        bound(config)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"."):
+        bound(config)

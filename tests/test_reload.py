@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,16 @@ async def test_signals_that_come_at_once(house: House) -> None:
         "LC-0001 is ready for stations; the new configuration was refused, see the log",
     ]
     assert len(house.taken) == 1
+
+
+async def test_what_cannot_be_read_in_time(house: House, tmp_path: Path) -> None:
+    """A pipe that nobody writes into, or a network's disk that hangs: refused, and the next reading is as ever."""
+    os.mkfifo(tmp_path / "password")
+    house.write(f'basic_auth_password_file = "{tmp_path / "password"}"\n')
+    house.reload = Reload(house.file, load(house.file, None), house.metrics, lambda: house.now, patience=0.1)
+    await house.again()
+    assert "could not be read within 0 s" in str(house.reload.told()["reload_error"])
+    house.write("")
+    house.reload = Reload(house.file, load(house.file, None), house.metrics, lambda: house.now)
+    await house.again()
+    assert house.reload.told()["reload_error"] is None

@@ -47,6 +47,7 @@ def test_address_is_read_and_written_back(text: str, host: str, port: int) -> No
         8080, True, None, "", ":", "8080", ":8080", "host", "host:", "host:x", "host:-1", "host:65536", "host:²",
         "host:" + "1" * 5000, "::1:80", "[::1]", "[]:80", "[host]:80", "[::1:80", "*:80", "my host:80", "http://h:80",
         "h/x:80", "host:8080 ", "-:80", "ho\nst:80",
+        "192.168..1:80", "a" * 64 + ".example:80",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(value: object) -> None:
@@ -149,7 +150,22 @@ def test_published_host_is_kept(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["0.0.0.0", "::", "[::1]", "1.2.3.4:80", "http://1.2.3.4", "gw/x", "a b", ".", "-", "*", "gw.", "a" * 254]
+    "value",
+    [
+        "0.0.0.0",
+        "::",
+        "[::1]",
+        "1.2.3.4:80",
+        "http://1.2.3.4",
+        "gw/x",
+        "a b",
+        ".",
+        "-",
+        "*",
+        "gw.",
+        "a" * 254,
+        "gw..lan",
+    ],
 )
 def test_what_no_station_can_reach_is_refused(value: str) -> None:
     """A port, a scheme, brackets or the wildcard address would make published URIs useless."""

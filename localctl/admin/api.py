@@ -3,6 +3,7 @@
 Read-only: every answer is made from callables given by the daemon, on the main loop.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from localctl.values import Address
 from localctl.wire import tcp
 from localctl.wire.binding import Bind, own
 
+MOST_CONNECTIONS: Final = 128  # whoever is on the network can open them, and each takes a descriptor of the relays'
+_KEEPALIVE_SECONDS: Final = 75  # without a request; Prometheus asks every minute
 _PAGE: Final = Path(__file__).with_name("page")
 _ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -61,19 +64,31 @@ class AdminServer:
         app.router.add_get("/", self._show)
         for name in _ASSETS:
             app.router.add_get(f"/{name}", self._asset)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1, handler_cancellation=True, keepalive_timeout=_KEEPALIVE_SECONDS
+        )
+        self._server: asyncio.Server | None = None
 
     async def start(self, bind: Bind = own) -> Address:
         """Bind; the address that was bound. Raises ListenError."""
         bound = bind("admin.listen", self._listen, tcp.BACKLOG)
         await self._runner.setup()
-        await web.SockSite(self._runner, bound.sock).start()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connection, sock=bound.sock, backlog=tcp.BACKLOG)
         return bound.address
 
     async def stop(self) -> None:
         """Close, and end what is being told."""
         self._broadcast.stop()
+        if self._server:
+            self._server.close()
         await self._runner.cleanup()
+
+    def _connection(self) -> asyncio.Protocol:
+        """One more; where there are many, none that is listened to."""
+        serving = self._runner.server
+        few = serving is not None and len(serving.connections) < MOST_CONNECTIONS
+        return serving() if serving and few else _TurnedAway()
 
     async def _health(self, _: web.Request) -> web.Response:
         return _verdict(self._views.unhealthy())
@@ -100,6 +115,14 @@ class AdminServer:
     async def _asset(self, request: web.Request) -> web.Response:
         name = request.path.removeprefix("/")
         return web.Response(text=_read(name), content_type=_ASSETS[name], charset="utf-8")
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection that is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say nothing."""
+        transport.close()
 
 
 @cache

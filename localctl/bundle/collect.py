@@ -11,11 +11,11 @@ from localctl.bundle.archive import Part
 from localctl.bundle.redaction import redacted
 from localctl.bundle.salvage import salvaged
 from localctl.bundle.secrets import Redactor, files, stated
-from localctl.config import Config, load
+from localctl.config import CREDENTIAL, SERVICE_CREDENTIALS, Config, load
 from localctl.errors import ConfigurationError, LocalctlError
 from localctl.inquiry import ask_status
 
-_CREDENTIALS: Final = Path("/run/credentials/localctl.service")
+_CREDENTIALS: Final = Path(SERVICE_CREDENTIALS)
 _BESIDE: Final = "csms-password"  # where setup puts it
 
 
@@ -80,7 +80,7 @@ def _status(config: Config, redactor: Redactor) -> str:
 def _kept(origin: Source) -> Iterator[str]:
     """The secrets in the files that the configuration names, and in the one that setup makes."""
     for reference in {*files(origin.text), str(origin.path.with_name(_BESIDE))}:
-        name = reference.removeprefix("credential:")
+        name = reference.removeprefix(CREDENTIAL)
         path = Path(reference) if name == reference else _CREDENTIALS / name
         try:
             yield path.read_text(encoding="utf-8", errors="replace").strip("\r\n")

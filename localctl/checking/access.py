@@ -3,7 +3,6 @@
 By the mode's bits alone; access control lists are not looked at.
 """
 
-import grp
 import os
 import pwd
 import stat
@@ -32,19 +31,27 @@ def service_user(pid: int | None) -> User | None:
         return None
     try:
         entry = pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid) if pid else pwd.getpwnam(SERVICE)
+        groups = _groups(pid) if pid else os.getgrouplist(entry.pw_name, entry.pw_gid)
     except (KeyError, OSError):
         return None
-    others = frozenset(group.gr_gid for group in grp.getgrall() if entry.pw_name in group.gr_mem)
-    return User(entry.pw_name, entry.pw_uid, others | {entry.pw_gid})
+    return User(entry.pw_name, entry.pw_uid, frozenset(groups))
+
+
+def _groups(pid: int) -> list[int]:
+    """Those that a process has, of which its unit may have given it some (SupplementaryGroups=). Raises OSError."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    return [int(number) for line in lines if line.startswith(("Gid:", "Groups:")) for number in line.split()[1:]]
 
 
 def may(user: User, path: Path, right: Literal["read", "write", "enter"]) -> bool:
-    """Whether the folders on the way let ``user`` pass, and ``path`` itself be read, written or entered.
+    """Whether the folders on the way, behind a link too, let ``user`` pass, and ``path`` itself be read, written or
+    entered.
 
     Raises OSError where it is not there.
     """
     found = path.stat()
-    enters = all(_has(user, folder.stat(), _BITS["enter"]) for folder in path.absolute().parents)
+    folders = {*path.absolute().parents, *path.resolve().parents}
+    enters = all(_has(user, folder.stat(), _BITS["enter"]) for folder in folders)
     return enters and _has(user, found, _BITS[right])
 
 

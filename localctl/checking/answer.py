@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from localctl.checking.patience import within
@@ -71,10 +72,10 @@ def ask(config: Config) -> Answer | None:
     try:
         spoken, date = within(SECONDS + 1, lambda: asyncio.run(_opened(dialler)))
     except LinkFailed as fault:
-        status, headers = _refusal(fault)
+        status, location, date = _refusal(fault)
         if tls and not status and (words := afterthought(tls, Place.of(csms.url), time.time())):
             fault = LinkFailed("tls", words)
-        return Answer(refused(config, fault, status, headers.get("Location", "")), headers.get("Date", ""))
+        return Answer(refused(config, fault, status, location), date)
     except TimeoutError:
         return Answer(refused(config, LinkFailed("timeout", "the CSMS did not answer in time"), 0, ""))
     proof = "with our password" if csms.basic_auth_password.get_secret_value() else "without a password"
@@ -86,11 +87,20 @@ def refused(config: Config, fault: LinkFailed, status: int, location: str) -> Ch
     """What a refusal says, and what to do. ``status`` 0: it was none of HTTP's; ``location``: where it sends us."""
     what = f"csms: {fault}, to {quote(config.controller.identity, safe='')} at {config.csms.url}"
     if location:
-        what += f", and sends us to {urlsplit(location)._replace(query='', fragment='').geturl()}"
+        what += f", and sends us to {_plainly(location)}"
     if fault.reason == "protocol" and "chose none" in str(fault):
         offered = ", ".join(config.csms.ocpp_versions)
         return Check("FAIL", what, f"Have the operator enable OCPP {offered} for it, or change csms.ocpp_versions.")
     return Check("FAIL", what, advice(fault.reason, status, config.csms))
+
+
+def _plainly(location: str) -> str:
+    """Where that leads, without what may be a secret in it."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "what is no URL"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def advice(reason: str, status: int, csms: Csms) -> str:
@@ -124,11 +134,18 @@ async def _opened(dialler: Dialler) -> tuple[str, str]:
     link = await dialler.dial()
     response = link.socket.response
     await link.socket.close(_CLOSED)
-    return link.version, response.headers.get("Date", "") if response else ""
+    return link.version, _first(response.headers, "Date") if response else ""
 
 
-def _refusal(fault: LinkFailed) -> tuple[int, Mapping[str, str]]:
+def _refusal(fault: LinkFailed) -> tuple[int, str, str]:
+    """The status of HTTP, its Location and its Date; 0 and nothing where it was none."""
     cause = fault.__cause__
     if isinstance(cause, InvalidStatus):
-        return cause.response.status_code, dict(cause.response.headers.raw_items())
-    return 0, {}
+        response = cause.response
+        return response.status_code, _first(response.headers, "Location"), _first(response.headers, "Date")
+    return 0, "", ""
+
+
+def _first(headers: Headers, name: str) -> str:
+    """A header in any case, and once: a proxy may add its own to the CSMS's."""
+    return next(iter(headers.get_all(name)), "")

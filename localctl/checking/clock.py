@@ -31,7 +31,7 @@ def beside(date: str, now: float) -> Iterator[Check]:
     """Our clock beside a Date header of the CSMS (RFC 9110, 6.6.1); nothing where it sent none that can be read."""
     try:
         theirs = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):  # a number without end
         return
     offset = now - theirs.replace(tzinfo=theirs.tzinfo or UTC).timestamp()
     if abs(offset) <= _CLOSE:

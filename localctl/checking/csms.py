@@ -12,9 +12,14 @@ from localctl.config import Config
 
 
 def tried(
-    config: Config, running: Running | None, clock: Callable[[], float], environ: Mapping[str, str]
+    config: Config,
+    running: Running | None,
+    clock: Callable[[], float],
+    environ: Mapping[str, str],
+    *,
+    silent: bool = False,
 ) -> Iterator[Check]:
-    """Each step; ``clock`` tells Unix seconds."""
+    """Each step; ``clock`` tells Unix seconds. ``silent``: we cannot say who we are, so our handshake is left out."""
     place = Place.of(config.csms.url)
     yield from proxies(environ)
     if running and running.status:
@@ -34,12 +39,12 @@ def tried(
         yield from seal
         if not seal or any(check.verdict == "FAIL" for check in seal):
             return
-    yield from _spoken(config, running, place, clock)
+    yield from _spoken(config, place, clock, dials=running is None and not silent)
 
 
-def _spoken(config: Config, running: Running | None, place: Place, clock: Callable[[], float]) -> Iterator[Check]:
-    """Our handshake, unless the daemon's connection stands in its way; and the clock."""
-    if running is None and (answer := ask(config)):
+def _spoken(config: Config, place: Place, clock: Callable[[], float], *, dials: bool) -> Iterator[Check]:
+    """Our handshake, unless the daemon's connection stands in its way or we have no password; and the clock."""
+    if dials and (answer := ask(config)):
         yield answer.check
         yield from beside(answer.date, clock())
     else:

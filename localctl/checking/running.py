@@ -1,6 +1,5 @@
 """Whether the daemon of this configuration runs, found without disturbing it, and what it tells of itself. Edge."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ from localctl.checking.patience import within
 from localctl.checking.verdict import Check
 from localctl.config import Config
 from localctl.errors import LocalctlError
-from localctl.inquiry import Document, ask_status
+from localctl.inquiry import Document, ask_status, bound
 
 _PATIENCE_SECONDS: Final = 3
 
@@ -28,8 +27,7 @@ class Running:
 
 def find(config: Config) -> Running | None:
     """The daemon that answers with our identity, or has our state directory."""
-    folder = Path(config.controller.state_dir)
-    pid = lock_holder(folder / "lock")
+    pid = lock_holder(Path(config.controller.state_dir) / "lock")
     try:
         status = within(_PATIENCE_SECONDS, lambda: ask_status(config))
     except (LocalctlError, TimeoutError):
@@ -38,7 +36,7 @@ def find(config: Config) -> Running | None:
         status = {}  # another one's
     if not status and pid is None:
         return None
-    return Running(status, pid, status.get("listeners") or _written(folder))
+    return Running(status, pid, status.get("listeners") or _written(config))
 
 
 def about(running: Running, config: Config) -> Check:
@@ -59,9 +57,9 @@ def about(running: Running, config: Config) -> Check:
     return Check("warn", f"{process} and does not answer at admin.listen, {config.admin.listen}", advice)
 
 
-def _written(folder: Path) -> dict[str, str]:
+def _written(config: Config) -> dict[str, str]:
     try:
-        told = json.loads((folder / "listeners.json").read_text(encoding="utf-8"))
+        told = bound(config)
     except (OSError, ValueError):
         return {}
-    return {str(key): str(value) for key, value in told.items()} if isinstance(told, dict) else {}
+    return {name: address for name, address in told.items() if address.rpartition(":")[2].isdecimal()}

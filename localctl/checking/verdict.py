@@ -1,5 +1,6 @@
 """What is said of a thing that was tried, and how days and sizes are written in it."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,11 @@ class Check:
 def open_to_all(key: str, name: str) -> Iterator[Check]:
     """A warning where every user of this machine can read a file with secrets in it."""
     path = Path(name)
-    if path.is_file() and path.stat().st_mode & 0o007:
+    try:
+        found = path.stat().st_mode
+    except OSError:  # not there, or in a folder that is not for us: told by whoever reads it
+        return
+    if stat.S_ISREG(found) and found & 0o007:
         advice = f"Let only localctl's user read it (chmod 0640 {path})."
         yield Check("warn", f"{key}: {path} can be read by everyone", advice)
 

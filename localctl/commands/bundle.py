@@ -29,7 +29,7 @@ def command(path: Path, file: str) -> None:
     origin = source(path)
     name = folder(origin.config.controller.identity, moment)
     target = Path(file or f"{name}.tar.gz")
-    if file != "-" and target.exists():
+    if file != "-" and os.path.lexists(target):
         raise click.UsageError(f"{target} is there already: name another file")
     parts = tuple(gathered(origin))
     content = packed(parts, name, moment)
@@ -46,7 +46,16 @@ def _write(target: Path | None, content: bytes) -> None:
         return
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as archive:  # noqa: PTH123  of a descriptor
-            archive.write(content)
+        _fill(target, descriptor, content)
     except OSError as fault:
         raise click.UsageError(f"{target} cannot be written: {fault.strerror}; name another file") from None
+
+
+def _fill(target: Path, descriptor: int, content: bytes) -> None:
+    """A part of an archive is of no use: nothing of it stays where the disk is full. Raises OSError."""
+    try:
+        with open(descriptor, "wb") as archive:
+            archive.write(content)
+    except OSError:
+        target.unlink()
+        raise

@@ -67,8 +67,14 @@ def _found(path: Path, wishes: Wishes) -> machine.Found:
             if not wishes.person or wishes.yes:
                 line = f"{path}: cannot be kept as it is; mend it, or give --anew: a copy of it is kept"
                 raise ConfigurationError((line,)) from None
-            click.confirm("Begin anew from the packaged example? A copy of this file is kept.", abort=True)
+            _agreed("Begin anew from the packaged example? A copy of this file is kept.", default=False)
         return machine.Found(None, {})
+
+
+def _agreed(question: str, *, default: bool) -> None:
+    """Raise SetupRefused where the person says no."""
+    if not click.confirm(question, default=default):
+        raise SetupRefused("nothing was written")
 
 
 def _asked(given: Answers, place: Place, wishes: Wishes) -> Answers:
@@ -98,7 +104,7 @@ def _rewritten(path: Path, text: str, made: Outcome) -> str:
 
 def _write(path: Path, written: str, password_file: Path, answers: Answers, wishes: Wishes) -> None:
     """Write what differs from what is there, with a copy of it; somebody has agreed to that before."""
-    before = path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else None
+    before = path.read_bytes().decode(errors="surrogateescape") if path.exists() else None
     password = answers.get("password")
     if before == written and not password:
         click.echo(f"{path} says so already: nothing is written.")
@@ -107,14 +113,14 @@ def _write(path: Path, written: str, password_file: Path, answers: Answers, wish
     if not wishes.yes:
         if wishes.person:
             copied = "; a copy of the file that is there is kept" if replaced else ""
-            click.confirm(f"Write {path}{copied}?", default=True, abort=True)
+            _agreed(f"Write {path}{copied}?", default=True)
         elif replaced:
             raise WrongAnswer(f"--yes is missing: {path} is there already (a copy of it is kept)")
+    if replaced:
+        click.echo(f"{writing.keep_copy(path, time.strftime('%Y%m%d-%H%M%S'))}: what was there before.")
     if password:
         writing.write(password_file, f"{password}\n")
         click.echo(f"{password_file}: the password is written.")
-    if replaced:
-        click.echo(f"{writing.keep_copy(path, time.strftime('%Y%m%d-%H%M%S'))}: what was there before.")
     if before != written:
         writing.write(path, written)
         click.echo(f"{path}: written.")

@@ -57,16 +57,23 @@ def existing(path: Path) -> Found:
 
 def writable(path: Path) -> None:
     """Raises SetupRefused where this user could not write the file: before anything is asked."""
-    if path.is_dir():
-        raise SetupRefused(f"{path} is a folder: name the file in it")
     folder = path.absolute().parent
     nearest = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
-    if not nearest.is_dir():
+    if not _is_folder(nearest):
         raise SetupRefused(f"{nearest} is no folder: name another file by --config")
+    if os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        raise SetupRefused(f"{nearest} is on a disk that is shut for writing: open it (mount -o remount,rw)")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise SetupRefused(
             f"{nearest} may not be written to by this user: {_AS_ROOT}, or name another file by --config"
         )
+    if _is_folder(path):  # asked last: only who may enter its folder is told
+        raise SetupRefused(f"{path} is a folder: name the file in it")
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one, as far as this user is told."""
+    return os.path.isdir(path)  # noqa: PTH112  Path.is_dir raises where a folder on the way may not be entered
 
 
 def place(found: Found) -> Place:

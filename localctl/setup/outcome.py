@@ -147,9 +147,13 @@ def _closed(answers: Answers) -> Iterator[str]:
 
 
 def _smallest(place: Place) -> dict[str, Any]:
-    """A configuration that nothing is wrong with, and where its admin listener is: no other can be there."""
+    """A configuration that nothing is wrong with, and where its admin listener is: no other can be there.
+
+    The listener has some password: without one it may not be on the network, and nothing else would be looked at.
+    """
     smallest: dict[str, Any] = {"controller": {"identity": "LC"}, "csms": {"url": "ws://csms"}}
-    return smallest | ({"admin": {"listen": place.text("admin.listen")}} if place.text("admin.listen") else {})
+    listen = place.text("admin.listen")
+    return smallest | ({"admin": {"listen": listen, "password": "some"}} if listen else {})
 
 
 def _unfit(profile: str, url: str) -> str:

@@ -55,9 +55,8 @@ def whole_path(text: str) -> str:
 
 def _secret(asks: str, *, present: bool) -> str:
     """A password, typed twice; empty keeps the present one, where there is one."""
+    asks += " (Enter keeps the present one)" * present
     while True:
-        if present:
-            asks += " (Enter keeps the present one)"
         first = click.prompt(asks, hide_input=True, default="" if present else None, show_default=False)
         if not first or click.prompt("The same again", hide_input=True) == first:
             return str(first)

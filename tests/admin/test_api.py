@@ -1,7 +1,9 @@
 """The admin listener, asked by a client as Prometheus, systemd's friends and scripts ask it."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,3 +171,23 @@ async def test_a_port_in_use(url: str) -> None:
     port = int(url.rpartition(":")[2])
     with pytest.raises(ListenError, match=rf"admin\.listen: cannot listen on 127\.0\.0\.1:{port}: .*in use"):
         await _server(Shown(), Address("127.0.0.1", port)).start()
+
+
+async def test_too_many_connections(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond are closed, and once one has gone there is room again: silent clients take no descriptors of the
+    relays'.
+    """
+    monkeypatch.setattr(api, "MOST_CONNECTIONS", 2)
+    port = int(url.rpartition(":")[2])
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    assert await silent[2][0].read() == b""
+    with pytest.raises(aiohttp.ClientError):
+        await _get(f"{url}/healthz")
+    for _, writer in silent:
+        writer.close()
+        await writer.wait_closed()
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(aiohttp.ClientError):
+                assert (await _get(f"{url}/healthz"))[0] == 200
+                break

@@ -99,6 +99,8 @@ def test_listeners_that_are_asked_for_and_that_are_bound(tmp_path: Path) -> None
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "listeners.json").write_text('{"admin": "127.0.0.1:7"}')
     assert "bound       admin 127.0.0.1:7" in parts.listeners(config(tmp_path))
+    (tmp_path / "state" / "listeners.json").write_text('["nonsense"]')
+    assert "bound: not known: " in parts.listeners(config(tmp_path))
 
 
 def test_the_check_is_the_command_s(tmp_path: Path) -> None:

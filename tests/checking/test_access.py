@@ -1,6 +1,8 @@
 """What another user may do, by modes and groups."""
 
 import os
+import pwd
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +45,30 @@ def test_folders_on_the_way(tmp_path: Path) -> None:
     assert not may(SOMEBODY, file, "read")
     with pytest.raises(FileNotFoundError):
         may(User("root", 0, frozenset()), tmp_path / "nothing", "read")
+
+
+def test_folders_behind_a_link(open_path: Path) -> None:
+    """A link that all may follow into a folder that none may enter, as certbot's are, leads nowhere."""
+    (open_path / "archive").mkdir()
+    (open_path / "archive" / "cert1.pem").write_text("x")
+    (open_path / "cert.pem").symlink_to(open_path / "archive" / "cert1.pem")
+    assert may(SOMEBODY, open_path / "cert.pem", "read")
+    (open_path / "archive").chmod(0o700)
+    assert not may(SOMEBODY, open_path / "cert.pem", "read")
+
+
+def test_groups_that_the_daemon_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of its process count, whatever the system's list of groups says; of one that does not run, the list."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with subprocess.Popen(["sleep", "60"], extra_groups=[4711] if os.getuid() == 0 else None) as daemon:
+        found = service_user(daemon.pid)
+        daemon.kill()
+    assert found
+    assert found.groups >= {os.getgid(), *([4711] if os.getuid() == 0 else os.getgroups())}
+    monkeypatch.setattr("localctl.checking.access.SERVICE", "nobody")
+    member = service_user(None)
+    assert member
+    assert pwd.getpwnam("nobody").pw_gid in member.groups
 
 
 def test_whose_the_daemon_is(monkeypatch: pytest.MonkeyPatch) -> None:

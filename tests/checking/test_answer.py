@@ -102,12 +102,26 @@ async def test_a_redirect_is_not_followed() -> None:
 
     def elsewhere(connection: ServerConnection, _: Request) -> Response:
         answer = connection.respond(HTTPStatus.MOVED_PERMANENTLY, "")
-        answer.headers["Location"] = "wss://other.example/ocpp?token=geheim"
+        answer.headers["location"] = "wss://geheim@other.example/ocpp?token=geheim"  # in small letters, as Envoy's
         return answer
 
     check, _ = await served(elsewhere)
     assert check.what.endswith("and sends us to wss://other.example/ocpp")
     assert "write the true URL into csms.url" in check.advice
+
+
+async def test_headers_that_no_server_should_send() -> None:
+    """A Date that comes twice, of a proxy as well, and a Location that is no URL, are no traceback."""
+
+    def oddly(connection: ServerConnection, _: Request) -> Response:
+        answer = connection.respond(HTTPStatus.FOUND, "")
+        answer.headers["Date"] = "another"
+        answer.headers["Location"] = "http://[nowhere"
+        return answer
+
+    check, date = await served(oddly)
+    assert check.what.endswith("and sends us to what is no URL")
+    assert parsedate_to_datetime(date).tzinfo
 
 
 async def test_no_common_version() -> None:

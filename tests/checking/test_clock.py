@@ -33,7 +33,7 @@ def test_beside_the_csms_s(ahead: float, words: str) -> None:
     assert lines(beside(formatdate(NOW - ahead, usegmt=True), NOW)) == [words]
 
 
-@pytest.mark.parametrize("date", ["", "yesterday"])
+@pytest.mark.parametrize("date", ["", "yesterday", f"Thu, {'9' * 20} Jan 2026 00:00:00 GMT"])
 def test_without_a_date_nothing_is_said(date: str) -> None:
     """A CSMS need not tell the time."""
     assert not lines(beside(date, NOW))

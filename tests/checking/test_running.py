@@ -36,7 +36,7 @@ def test_one_that_cannot_be_asked(tmp_path: Path) -> None:
     """Its lock tells of it, and listeners.json of its addresses, where it has no admin listener or hangs."""
     controller: dict[str, object] = {"state_dir": str(tmp_path)}
     silent = config(controller=controller, admin={"listen": ""})
-    (tmp_path / "listeners.json").write_text(json.dumps({"stations.ws": "0.0.0.0:8887"}))
+    (tmp_path / "listeners.json").write_text(json.dumps({"stations.ws": "0.0.0.0:8887", "admin": "x"}))
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = find(silent)

@@ -18,7 +18,7 @@ def test_a_file_for_everyone_is_a_warning(tmp_path: Path) -> None:
         )
     ]
     secret.chmod(0o640)
-    for name in (str(secret), "", str(tmp_path), "/nonexistent"):
+    for name in (str(secret), "", str(tmp_path), "/nonexistent", f"/{'x' * 300}"):
         assert not list(open_to_all("a.b_file", name))
 
 

@@ -8,8 +8,10 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import click
 import pytest
 
+from localctl.commands.bundle import _write
 from tests.actors.csms import Csms
 from tests.actors.daemon import Daemon, executable
 from tests.actors.process import Process
@@ -122,9 +124,22 @@ def test_to_stdout(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_of_the_folder_is_run(tmp_path: Path) -> None:
+    """A module that somebody has left where root stands is not imported by the check, which runs all the same."""
+    (tmp_path / "click.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()")
+    command = [str(executable()), "bundle", "--config", str(tmp_path / "c.toml"), "-"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert "exit status 78" in unpacked(done.stdout)["check.txt"]
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
-    [("there", "is there already: name another file"), ("nowhere/x", "cannot be written: No such file or directory")],
+    [
+        ("there", "is there already: name another file"),
+        ("nowhere/x", "cannot be written: No such file or directory"),
+        ("x" * 300, "cannot be written: File name too long"),
+    ],
 )
 async def test_where_it_cannot_go(tmp_path: Path, file: str, words: str) -> None:
     """Nothing is written over."""
@@ -132,6 +147,21 @@ async def test_where_it_cannot_go(tmp_path: Path, file: str, words: str) -> None
     code, _, err = await bundle(tmp_path, "--config", "/nowhere/c.toml", file, path="/nowhere")
     assert (code, words in err[-1]) == (2, True)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of an archive is taken away."""
+    opened = os.open
+
+    def full(path: Path, *_: int) -> int:
+        os.close(opened(path, os.O_CREAT))
+        return opened("/dev/full", os.O_WRONLY)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("localctl.commands.bundle.os.open", full)
+        with pytest.raises(click.UsageError, match="No space left on device"):
+            _write(tmp_path / "a.tar.gz", b"x")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_not_to_a_terminal() -> None:

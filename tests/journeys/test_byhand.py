@@ -285,13 +285,12 @@ async def test_the_daemon_is_killed_in_mid_upload(tmp_path: Path) -> None:
         assert (await daemon.status())["firmware"] == []
 
 
-async def test_killed_at_any_moment(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+async def test_killed_at_any_moment(tmp_path: Path, rounds: Callable[[int, int], int], chance: random.Random) -> None:
     """A kill of the daemon while a file is published by hand: it is served whole or not at all, and once the command
     has printed its URIs it is there; nothing partial is left.
     """
-    chance = random.Random()
     async with Csms() as csms, Daemon(tmp_path, csms.url) as daemon:
-        for number in range(rounds(4, 40)):
+        for number in range(rounds(2, 40)):
             if not daemon.running:
                 await daemon.start()
             await daemon.listening()

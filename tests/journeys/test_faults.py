@@ -14,6 +14,12 @@ from tests.actors.origin import Reply
 from tests.actors.site import Firmware, OpenSite, Site, firmware, get
 
 
+@pytest.fixture
+async def site(open_site: OpenSite) -> Site:
+    """A site; which version its CSMS speaks makes no difference here."""
+    return await open_site()
+
+
 async def test_row_8_a_damaged_database(site: Site) -> None:
     """Row 8: set aside, made anew from what is whole, and work goes on: the file is served, withdrawn, published."""
     file = firmware(300_000)

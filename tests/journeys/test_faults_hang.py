@@ -32,7 +32,7 @@ def hold(*_):
 def hold_other(*_):
     name = f"serve-{os.environ['HELD_LOOP']}"
     (thread,) = [each for each in threading.enumerate() if each.name == name]
-    gc.unfreeze()  # what has been there since the start is not looked at otherwise
+    gc.unfreeze()  # when it was ready the daemon froze what there was, and that is not listed
     for each in gc.get_objects():
         if getattr(type(each), "call_soon_threadsafe", None) and getattr(each, "_thread_id", 0) == thread.ident:
             each.call_soon_threadsafe(hold)

@@ -214,3 +214,13 @@ async def test_row_35_signals_upon_signals(open_site: OpenSite) -> None:
         assert await site.daemon.stop() == 0
         await station.until(lambda: station.closed)
         assert station.connection.close_code == 1001
+
+
+async def test_row_35_a_series_a_station_that_is_asked_for_while_one_is_there(open_site: OpenSite) -> None:
+    """Row 35: a station that came before has its series at once, and an alert names it when it goes."""
+    site = await open_site()
+    async with Station(site.daemon.stations_url, "CS-1", "1.6") as station:
+        await station.boot()
+        await reloaded(site.daemon, {"admin": {"per_station_metrics": True}})
+        assert await site.daemon.metric("localctl_station_connected", station="CS-1") == 1
+    await site.daemon.counted(0, "localctl_station_connected", station="CS-1")

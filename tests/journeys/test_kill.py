@@ -20,13 +20,14 @@ pytestmark = pytest.mark.timeout(1800)  # a loop that is run to its end
 FINAL = {"Published", "DownloadFailed", "InvalidChecksum", "PublishFailed"}
 
 
-async def test_rows_1_to_3_killed_at_random_moments(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+async def test_rows_1_to_3_killed_at_random_moments(
+    tmp_path: Path, rounds: Callable[[int, int], int], chance: random.Random
+) -> None:
     """Rows 1 to 3: many kills while publications run; each ends with Published, and with no other final status."""
-    seed = random.randrange(2**32)
-    chance = random.Random(seed)
+    seed = chance.randrange(2**32)
     www = tmp_path / "www"
     www.mkdir()
-    kills, request_id = rounds(10, 100), 0
+    kills, request_id = rounds(5, 100), 0
     async with (
         Csms() as csms,
         Nginx(tmp_path / "nginx", www, limit_rate=4_000_000) as nginx,
@@ -42,8 +43,8 @@ async def test_rows_1_to_3_killed_at_random_moments(tmp_path: Path, rounds: Call
             assert await csms.call(LC, "PublishFirmware", request) == {"status": "Accepted"}
             kills -= await _kill_until_published(csms, daemon, file, request_id, chance, kills)
             told = [str(each["status"]) for each in csms.statuses(request_id)]
-            assert FINAL & set(told) == {"Published"}, f"seed {seed}: {told}"
-            assert await _served(daemon, file) == (200, file.body), f"seed {seed}"
+            assert FINAL & set(told) == {"Published"}, told
+            assert await _served(daemon, file) == (200, file.body)
 
 
 async def _kill_until_published(
@@ -176,11 +177,12 @@ async def test_row_3_killed_before_the_notification_was_answered(open_site: Open
         assert published == [uris, uris]
 
 
-async def test_row_4_killed_while_unpublishing(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+async def test_row_4_killed_while_unpublishing(
+    tmp_path: Path, rounds: Callable[[int, int], int], chance: random.Random
+) -> None:
     """Row 4: killed after UnpublishFirmware was sent: the file is gone or whole; once Unpublished, it stays gone."""
-    chance = random.Random()
     async with Csms() as csms, Origin() as origin, Daemon(tmp_path, csms.url) as daemon:
-        for number in range(rounds(3, 30)):
+        for number in range(rounds(2, 30)):
             if not daemon.running:
                 await daemon.start()
             await daemon.ready()

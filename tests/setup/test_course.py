@@ -40,6 +40,11 @@ def test_a_second_time_nothing_changes(tmp_path: Path, capsys: pytest.CaptureFix
     set_up(tmp_path / "c.toml", {}, CAREFUL)
     assert names(tmp_path) == ["c.toml"]
     assert "nothing is written" in capsys.readouterr().out
+    of_windows = (tmp_path / "c.toml").read_bytes().replace(b"\n", b"\r\n")
+    (tmp_path / "c.toml").write_bytes(of_windows)
+    set_up(tmp_path / "c.toml", {}, CAREFUL)
+    assert (tmp_path / "c.toml").read_bytes() == of_windows
+    assert names(tmp_path) == ["c.toml"]
 
 
 def test_what_is_there_is_not_written_over_unasked(tmp_path: Path) -> None:
@@ -106,3 +111,20 @@ def test_the_password_is_in_a_file_of_its_own(tmp_path: Path, capsys: pytest.Cap
     assert (tmp_path / "csms-password").stat().st_mode & 0o777 == 0o640
     assert "0815" not in path.read_text(encoding="utf-8") + capsys.readouterr().out
     assert tomllib.loads(path.read_text())["csms"]["basic_auth_password_file"] == str(tmp_path / "csms-password")
+
+
+def test_the_password_stays_where_no_copy_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy comes first: a configuration that stays keeps the password that goes with it."""
+    path = tmp_path / "c.toml"
+    secured = {**SITE, "profile": "1", "password": "geheim-0815-geheim"}
+    set_up(path, secured, NOBODY)
+    before = path.read_bytes()
+
+    def full(*_: object) -> Path:
+        raise SetupRefused("no room")
+
+    monkeypatch.setattr("localctl.setup.writing.keep_copy", full)
+    with pytest.raises(SetupRefused, match="no room"):
+        set_up(path, {**secured, "password": "another-0815-geheim", "identity": "LC-8"}, NOBODY)
+    assert path.read_bytes() == before
+    assert (tmp_path / "csms-password").read_text() == "geheim-0815-geheim\n"

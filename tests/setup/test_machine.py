@@ -33,6 +33,9 @@ def test_what_is_there_is_read(tmp_path: Path) -> None:
         assert caught.value.faults[0].startswith(f"{path}: ")
     with pytest.raises(SetupRefused, match="as root"):
         existing(tmp_path)
+    writable(tmp_path / ("x" * 300))  # what cannot be looked at is no traceback
+    with pytest.raises(SetupRefused, match="cannot be read: File name too long"):
+        existing(tmp_path / ("x" * 300))
 
 
 def test_where_it_cannot_be_written_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +46,12 @@ def test_where_it_cannot_be_written_is_said_first(tmp_path: Path, monkeypatch: p
     for path, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "c.toml", "is no folder")):
         with pytest.raises(SetupRefused, match=words):
             writable(path)
+    real = os.statvfs(tmp_path)
+    shut = os.statvfs_result((*tuple(real)[:8], os.ST_RDONLY, *tuple(real)[9:]))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "statvfs", lambda _: shut)
+        with pytest.raises(SetupRefused, match="is on a disk that is shut for writing"):
+            writable(tmp_path / "etc" / "config.toml")
     monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
     with pytest.raises(SetupRefused, match=f"{tmp_path} may not be written to by this user: run this as root"):
         writable(tmp_path / "etc" / "config.toml")
