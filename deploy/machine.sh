@@ -42,16 +42,26 @@ StandardOutput=append:/srv/out/log
 StandardError=append:/srv/out/log
 ExecStopPost=/bin/sh -c 'echo $EXIT_STATUS >/srv/out/status; journalctl --no-pager >/srv/out/journal 2>&1; systemctl poweroff --force'
 EOT
-systemd-nspawn --quiet --directory="$base" --volatile=overlay --boot --machine="localctl-try-$$" --register=no --keep-unit \
-  --private-network --bind="$out:/srv/out" --bind-ro="$out/try.service:/etc/systemd/system/try.service" "$@" \
-  systemd.wants=try.service </dev/null >"$out/console" 2>&1 &
+machine=localctl-try-$$
+groups=''
+if [ ! -d /run/systemd/system ]; then # nobody here gives each machine a cgroup of its own: two of them would share one
+  for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    if [ -e "$tree/cgroup.procs" ]; then groups="$groups $tree/$machine"; fi
+  done
+fi
+(
+  for own in $groups; do mkdir "$own" && echo 0 >"$own/cgroup.procs"; done
+  exec systemd-nspawn --quiet --directory="$base" --volatile=overlay --boot --machine="$machine" --register=no --keep-unit \
+    --private-network --bind="$out:/srv/out" --bind-ro="$out/try.service:/etc/systemd/system/try.service" "$@" \
+    systemd.wants=try.service
+) </dev/null >"$out/console" 2>&1 &
 container=$!
-trap 'kill "$container" 2>/dev/null || true' EXIT
+trap 'kill "$container" 2>/dev/null && wait "$container"
+  [ -z "$groups" ] || find $groups -depth -type d -exec rmdir {} \; 2>/dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 tail -n +1 -f --pid="$container" "$out/log"
 wait "$container" || true
-trap - EXIT
 status=$(cat "$out/status" 2>/dev/null || echo 1)
 echo "== Exit status $status; the machine's journal is in $out/journal"
 exit "$status"

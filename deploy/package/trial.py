@@ -39,7 +39,7 @@ DEBS = {"first": "/srv/first.deb", "second": "/srv/second.deb"}
 
 async def install(build: str) -> str:
     """What dpkg says."""
-    return (await run("dpkg", "--force-confold", "-i", DEBS[build])).said
+    return (await run("dpkg", "-i", DEBS[build])).said
 
 
 async def installed() -> None:
