@@ -57,8 +57,8 @@ async def installed() -> None:
         must(Path("/usr/share", path).is_file(), True, f"/usr/share/{path} is there")
     version = (await run("localctl", "--version")).said
     say(f"install: {version}; service and socket are enabled, neither runs; {CONFIG} is {config_as_installed()}")
-    demo = (await run("localctl", "demo", "--stations", "2", "--size", "1")).said
-    say(f"localctl demo: {' '.join(demo.splitlines()[-1].split())}")
+    await run("localctl", "demo", "--stations", "2", "--size", "1")
+    say("localctl demo: ends with 0")
 
 
 async def set_up(csms: Csms, *flags: str) -> None:
