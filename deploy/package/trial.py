@@ -1,206 +1,231 @@
-"""One site on one machine, for deploy/try-package.sh: in its root, on the package's own libraries.
-
-``trial.py CONFIG [again]`` plays a CSMS, an origin and two stations against the daemon that it starts as systemd would:
-as the user localctl, with the ports of localctl.socket handed over. ``again``: the configuration is what it is, and the
-file that was published the first time must still be served.
+"""The life of the package on a gateway, step by step. deploy/try-package.sh plays it in a machine of its own, whose
+systemd is the first process there and whose network is cut. Ends at the first step that does not go as it must.
 """
 
 import sys
 
-sys.path.append("/usr/lib/localctl")
+sys.path += ["/srv", "/srv/actors"]
 
 import asyncio
-import os
+import gzip
 import pwd
 import re
 import socket
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from localctl.demo import dialects
-from localctl.demo.csms import Csms, now
-from localctl.demo.fetch import fetch
-from localctl.demo.origin import Origin, make_firmware
-from localctl.demo.plan import PUBLISHING, UPDATING, Role, Scheme, Version
-from localctl.demo.station import Station
+from deploy.package.gateway import (
+    CONFIG,
+    UNITS,
+    WrongStep,
+    config_as_installed,
+    differences,
+    digest,
+    failed_units,
+    files,
+    must,
+    run,
+    say,
+    shown,
+    units,
+    until,
+    until_ready,
+)
+from deploy.package.players import IDENTITY, Site
+from localctl.demo.csms import Csms
 
-IDENTITY = "LC-TRIAL"
-SIZE = 4 * 2**20
-PATIENCE = 60.0
-SOCKET_UNIT = Path("/usr/lib/systemd/system/localctl.socket")
-STATIONS: tuple[tuple[str, Version, Scheme], ...] = (("CS-01", "1.6", "http"), ("CS-02", "2.0.1", "ftp"))
-
-
-def say(text: str) -> None:
-    """One step."""
-    print(f"    {text}", flush=True)
-
-
-def set_up(config: Path, csms_url: str) -> None:
-    """By `localctl setup`, with flags."""
-    line = ["localctl", "setup", "--csms-url", csms_url, "--identity", IDENTITY, "--profile", "0"]
-    done = subprocess.run(
-        [*line, "--host", "127.0.0.1", "--yes"], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if "No such command" in done.stderr:  # of a version that had none
-        say("this version has no setup: its answers are put into the file by hand")
-        replace(config, r'^identity = ".*"', f'identity = "{IDENTITY}"')
-        replace(config, r'^url = ".*"', f'url = "{csms_url}"')
-        replace(config, r'^host = ""', 'host = "127.0.0.1"')
-    elif not config.read_text(encoding="utf-8").count(IDENTITY):
-        sys.exit(f"setup: {done.stdout}{done.stderr}")
-    else:
-        say(f"localctl setup ends with {done.returncode}: {done.stdout.strip().splitlines()[-1]}")
-    replace(config, r"^allowed_origins = \[\]", 'allowed_origins = ["127.0.0.1"]')  # the origin is on this machine
+DEBS = {"first": "/srv/first.deb", "second": "/srv/second.deb"}
 
 
-def replace(config: Path, line: str, by: str) -> None:
-    """One line of the configuration."""
-    text, count = re.subn(line, by, config.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
-    if count != 1:
-        sys.exit(f"{config}: has no line {line}")
-    config.write_text(text, encoding="utf-8")
+async def install(build: str) -> str:
+    """What dpkg says."""
+    return (await run("dpkg", "-i", DEBS[build])).said
 
 
-def point_at(config: Path, csms_url: str) -> None:
-    """The CSMS of this run: it is on another port each time."""
-    replace(config, r'^url = "ws://.*"', f'url = "{csms_url}"')
+async def installed() -> None:
+    """Enabled, started by nobody, and its papers are there."""
+    said = await install("first")
+    must("Run: localctl setup" in said, True, f"dpkg says what is next, in {said}")
+    must(await units("is-enabled"), ["enabled", "enabled"], "service and socket")
+    must(await units("is-active"), ["inactive", "inactive"], "service and socket")
+    must(config_as_installed(), "root:localctl 640", str(CONFIG))
+    must(bool(list(Path("/usr/lib/localctl/localctl/__pycache__").glob("cli.*.pyc"))), True, "its code is compiled")
+    manual = gzip.decompress(Path("/usr/share/man/man1/localctl.1.gz").read_bytes()).decode()
+    for command in ("setup", "bundle", "check", "status"):
+        must(f"\n.SS {command}" in manual, True, f"man localctl tells of {command}")
+    for path in ("bash-completion/completions/localctl", "zsh/vendor-completions/_localctl", "doc/localctl/copyright"):
+        must(Path("/usr/share", path).is_file(), True, f"/usr/share/{path} is there")
+    version = (await run("localctl", "--version")).said
+    say(f"install: {version}; service and socket are enabled, neither runs; {CONFIG} is {config_as_installed()}")
+    await run("localctl", "demo", "--stations", "2", "--size", "1")
+    say("localctl demo: ends with 0")
 
 
-@contextmanager
-def daemon(config: Path) -> Iterator[None]:
-    """`localctl run` as the unit would have it; its log is shown where it fails."""
-    user = pwd.getpwnam("localctl")
-    for folder in ("/var/lib/localctl", "/run/localctl"):  # StateDirectory=, RuntimeDirectory=
-        Path(folder).mkdir(mode=0o750, exist_ok=True, parents=True)
-        os.chown(folder, user.pw_uid, user.pw_gid)
-    with tempfile.TemporaryFile() as log:
-        line = [sys.executable, "-IBS", __file__, str(config), "become"]
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stderr=log)
-        try:
-            yield
-        except BaseException:
-            log.seek(0)
-            sys.stderr.write(log.read().decode(errors="replace"))
-            raise
-        finally:
-            process.terminate()
-            status = process.wait()
-    if status != 0:
-        sys.exit(f"localctl run ended with {status}")
-    say("SIGTERM: it ends with 0")
+async def set_up(csms: Csms, *flags: str) -> None:
+    """By `localctl setup` with flags; then what its last words say."""
+    words = ("localctl", "setup", "--csms-url", csms.url, "--identity", IDENTITY, "--profile", "0")
+    done = await run(*words, "--host", "127.0.0.1", *flags, "--yes")
+    must("FAIL" in done.said, False, f"its check FAILs, in {done.said}")
+    must(config_as_installed(), "root:localctl 640", str(CONFIG))
+    fine = len(re.findall(r"^ *ok ", done.said, re.MULTILINE))
+    say(f"{' '.join(('setup', *flags))}: ends with 0, {fine} checks ok, none FAILs")
+    for command in re.findall(r": (systemctl .*)", done.said):
+        say(f"as it says: {command}")
+        await run(*command.split())
 
 
-def become(config: Path) -> None:
-    """The daemon, in this process: with the sockets of the package's socket unit, or without one the right to bind."""
-    user = pwd.getpwnam("localctl")
-    line = ["/usr/bin/localctl", "run", "--config", str(config)]
-    environ = {"PATH": "/usr/bin:/bin", "RUNTIME_DIRECTORY": "/run/localctl"}
-    if not SOCKET_UNIT.exists():
-        who = "--reuid=localctl", "--regid=localctl", "--clear-groups"
-        right = "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"
-        os.execve("/usr/bin/setpriv", ["setpriv", *who, *right, *line], environ)  # noqa: S606  our own arguments
-    unit = SOCKET_UNIT.read_text(encoding="utf-8")
-    ports = [int(port) for port in re.findall(r"^ListenStream=(?:.*:)?(\d+)$", unit, re.MULTILINE)]
-    sockets = [socket.create_server(("0.0.0.0", port)) for port in ports]  # noqa: S104  of a network of its own
-    held = [os.dup(sock.fileno()) for sock in sockets]
-    for number, descriptor in enumerate(held):
-        os.dup2(descriptor, 60 + number)
-    for number in range(len(held)):
-        os.dup2(60 + number, 3 + number, inheritable=True)
-    os.setgroups([])
-    os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
-    handed = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(held))}
-    os.execve(line[0], line, environ | handed)  # noqa: S606  our own arguments
+async def started(site: Site) -> None:
+    """It runs, as its user, and the CSMS has accepted it."""
+    await site.booted()
+    say(f"localctl status: {await until_ready()}")
+    must((await run("localctl", "check")).said.count("FAIL"), 0, "FAILs of localctl check")
+    pid = await shown("MainPID")
+    must(Path(f"/proc/{pid}").stat().st_uid, pwd.getpwnam("localctl").pw_uid, "user of the daemon")
+    say(f"localctl check: nothing FAILs; process {pid} is user localctl's")
 
 
-async def until_ready() -> None:
-    """Until `localctl status` says so."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            asking = await asyncio.create_subprocess_exec(
-                "localctl", "status", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            said, _ = await asking.communicate()
-            if asking.returncode == 0:
-                break
-            await asyncio.sleep(0.2)
-    say(f"localctl status: {said.decode().splitlines()[0]}")
+async def reload() -> None:
+    """`systemctl reload` takes over that the origin, which is on this machine, may be fetched from."""
+    text, count = re.subn(r"(?m)^allowed_origins = \[\]", 'allowed_origins = ["127.0.0.1"]', CONFIG.read_text("utf-8"))
+    must(count, 1, f"lines of {CONFIG} that name the origins")
+    CONFIG.write_text(text, encoding="utf-8")
+    pid = await shown("MainPID")
+    await run("systemctl", "reload", "localctl")
+    line, since = "taken over: firmware.allowed_origins", await shown("ActiveEnterTimestamp")
+    await until("reload", lambda done: line in done.said, "journalctl", "-u", "localctl", "--no-pager", "-S", since)
+    must(await shown("MainPID"), pid, "process after the reload")
+    say("systemctl reload: taken over: firmware.allowed_origins, by the same process")
 
 
-async def publish(csms: Csms, origin: Origin, checksum: str, request_id: int) -> list[str]:
-    """The URIs."""
-    request = dialects.publish_firmware(origin.location, checksum, request_id)
-    answer = await csms.call(IDENTITY, "PublishFirmware", request)
-    must(answer, {"status": "Accepted"})
-    for status in PUBLISHING:
-        told = await csms.hear(IDENTITY, "PublishFirmwareStatusNotification", PATIENCE)
-        must(told["status"], status)
-    uris = [str(uri) for uri in told["location"]]
-    must([urlsplit(uri).netloc for uri in uris], ["127.0.0.1", "127.0.0.1"])  # ports 80 and 21: none is named
-    say(f"the CSMS hears Published: {' '.join(uris)}")
-    return uris
-
-
-async def update(csms: Csms, role: Role, uri: str, checksum: str) -> None:
-    """A station comes through localctl, and fetches its firmware."""
-    station = Station(role, float(2**30), None, lambda _: None)
-    life = asyncio.create_task(station.live("ws://127.0.0.1:8887/ocpp"), name=role.identity)  # noqa: TID251  one of one
-    await csms.hear(role.identity, "BootNotification", PATIENCE)
-    say(f"{role.identity} is relayed, OCPP {csms.version(role.identity)}")
-    await csms.call(role.identity, "UpdateFirmware", dialects.update_firmware(role.version, uri, 1, now()))
-    for status in UPDATING:
-        must((await csms.hear(role.identity, "FirmwareStatusNotification", PATIENCE))["status"], status)
-    must((await life).md5, checksum)
-    say(f"{role.identity} has fetched {uri}, MD5 right")
-
-
-def must(found: object, expected: object) -> None:
-    """End the trial where they differ."""
-    if found != expected:
-        sys.exit(f"trial: {found!r} instead of {expected!r}")
-
-
-async def play(config: Path, kept: Path, *, again: bool) -> None:
-    """All of it."""
+async def bundle() -> None:
+    """A support archive, with something in it."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "station-2.0.bin")
-        checksum = make_firmware(file, SIZE)
-        async with Csms() as csms, Origin(file, float(2**30)) as origin:
-            await asyncio.to_thread(point_at if again else set_up, config, csms.url)  # it asks the CSMS
-            with daemon(config):
-                await csms.hear(IDENTITY, "BootNotification", PATIENCE)
-                await until_ready()
-                if again:
-                    await still_there(kept)
-                published = await publish(csms, origin, checksum, 2 if again else 1)
-                uris = {urlsplit(uri).scheme: uri for uri in published}
-                for identity, version, scheme in STATIONS:
-                    await update(csms, Role(identity, version, scheme, pauses=False), uris[scheme], checksum)
-                kept.write_text(uris["http"], encoding="utf-8")
+        await run("localctl", "bundle", f"{folder}/bundle.tar.gz")
+        names = (await run("tar", "-tzf", f"{folder}/bundle.tar.gz")).said.split()
+    say(f"localctl bundle: {' '.join(name.rpartition('/')[2] for name in names)}")
 
 
-async def still_there(kept: Path) -> None:
-    """What was published before."""
-    received = 0
+async def upgraded(site: Site, build: str) -> None:
+    """While it runs: it is started again, and nobody notices."""
+    before, config, version = await shown("MainPID"), digest(CONFIG), await packaged()
+    async with site.besieged():
+        await install(build)
+        await site.booted()
+        await until_ready()
+    must(digest(CONFIG), config, f"content of {CONFIG}")
+    must(before != await shown("MainPID"), True, "it was started again")
+    must(version != await packaged(), True, "the version has changed")
+    say(f"dpkg -i {build}.deb: {version} to {await packaged()}, started again; the configuration is as it was")
+    await site.still_served()
 
-    async def take(piece: bytes) -> None:
-        nonlocal received
-        received += len(piece)
 
-    uri = kept.read_text(encoding="utf-8")
-    await fetch(uri, take)
-    must(received, SIZE)
-    say(f"{uri}, of before, is still served")
+async def packaged() -> str:
+    """The version of the package."""
+    return (await run("dpkg-query", "-W", "-f", "${Version}", "localctl")).said
+
+
+async def upgraded_stopped(build: str) -> None:
+    """While it is stopped: it stays stopped."""
+    await run("systemctl", "stop", *UNITS)
+    await install(build)
+    must(await units("is-active"), ["inactive", "inactive"], "service and socket")
+    must(await units("is-enabled"), ["enabled", "enabled"], "service and socket")
+    say(f"dpkg -i {build}.deb while stopped: {await packaged()}, stays stopped, and enabled")
+
+
+async def removed() -> None:
+    """It is stopped, and gone but for configuration and state."""
+    await run("dpkg", "-r", "localctl")
+    for kept in (CONFIG, Path("/var/lib/localctl/localctl.db")):
+        must(kept.exists(), True, f"{kept} stays")
+    must(Path("/usr/lib/localctl").exists(), False, "/usr/lib/localctl is there")
+    must(await units("is-active"), ["inactive", "inactive"], "service and socket")
+    must(
+        (await run("pgrep", "-u", "localctl", status=None)).said if Path("/usr/bin/pgrep").exists() else "",
+        "",
+        "processes",
+    )
+    say("dpkg -r: service and socket are stopped; configuration and state stay")
+
+
+async def purged(before: dict[str, str]) -> None:
+    """Nothing is left, on the disk and in systemd."""
+    await run("dpkg", "-P", "localctl")
+    must(differences(before, files()), [], "files that have come, gone or changed")
+    listed = ("--all", "--plain", "--no-legend", "localctl*")
+    known = (await run("systemctl", "list-units", *listed)).said.splitlines()
+    must([line for line in known if " not-found inactive " not in line], [], "units")  # it forgets these in its time
+    must((await run("systemctl", "list-unit-files", *listed, status=None)).said, "", "unit files")
+    must(list(Path("/run").glob("**/localctl*")), [], "in /run")
+    say(f"dpkg -P: nothing is left; the user stays: {(await run('id', 'localctl')).said}")
+
+
+async def beside_another(site: Site) -> None:
+    """Where another web server has port 80: it installs, leaves the port alone, and serves on high ports."""
+    with socket.create_server(("127.0.0.1", 80)):
+        said = await install("second")
+        must("port 80" in said, True, f"dpkg says which port is taken, in {said}")
+        must(await units("is-enabled"), ["enabled", "disabled"], "service and socket")
+        say("beside another web server: installed; the socket is not enabled, and dpkg says why")
+        await install("first")
+        must(await units("is-enabled"), ["enabled", "disabled"], "service and socket after another build")
+        await set_up(site.csms)
+        await started(site)
+        await reload()
+        await site.play(low=False)
+        must(await units("is-active"), ["active", "inactive"], "service and socket")
+
+
+async def changed(site: Site) -> None:
+    """The other web server is gone, and comes back: each time setup says which commands that takes."""
+    for flag, socket_unit in (("--low-ports", "active"), ("--no-low-ports", "inactive")):
+        await set_up(site.csms, flag)
+        await started(site)
+        must(await units("is-active"), ["active", socket_unit], "service and socket")
+
+
+async def live(site: Site) -> None:
+    """All of it."""
+    before, failed = files(), await failed_units()
+    await installed()
+    await set_up(site.csms)
+    await started(site)
+    await reload()
+    await site.play()
+    await bundle()
+    await upgraded(site, "second")
+    await site.play()
+    await upgraded(site, "first")
+    await upgraded_stopped("second")
+    await run("systemctl", "start", "localctl")
+    await started(site)
+    must(await units("is-active"), ["active", "active"], "service and socket")
+    await site.still_served()
+    await site.play()
+    await removed()
+    await purged(before)
+    await beside_another(Site(site.csms, site.folder / "again"))
+    await changed(site)
+    await purged(before)
+    must(await failed_units(), failed, "failed units")
+    say("no unit has failed")
+
+
+async def main() -> None:
+    """Ends with 1 at the first step that goes wrong, with what the daemon said."""
+    system = (await run("systemctl", "--version")).said.splitlines()[0]
+    links = [line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text("utf-8").splitlines()[2:]]
+    say(f"{system}; the network: {' '.join(links)}, and no other")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            async with Csms() as csms:
+                await live(Site(csms, Path(folder)))
+    except Exception as fault:  # whatever it is, it is told with the journal beside it
+        print((await run("journalctl", "-u", "localctl*", "-n", "40", "--no-pager", status=None)).said)
+        if not isinstance(fault, WrongStep):
+            raise
+        sys.exit(f"trial: {fault}")
 
 
 if __name__ == "__main__":
-    if sys.argv[2:] == ["become"]:
-        become(Path(sys.argv[1]))
-    else:
-        asyncio.run(play(Path(sys.argv[1]), Path("/root/kept"), again=sys.argv[2:] == ["again"]))
+    asyncio.run(main())

@@ -17,7 +17,7 @@ from localctl.setup.interview import WrongAnswer, interview, taken
 from localctl.setup.outcome import Outcome, applied, beyond, doubts, faults, outcome
 from localctl.setup.place import Answers, Place
 from localctl.setup.terminal import Terminal
-from localctl.setup.words import next_steps, station_urls, summary
+from localctl.setup.words import low_ports, next_steps, station_urls, summary
 
 PASSWORD_FILE: Final = "csms-password"  # noqa: S105  its name
 
@@ -127,12 +127,8 @@ def _write(path: Path, written: str, password_file: Path, answers: Answers, wish
 
 
 def _say_next(path: Path, tree: Mapping[str, Any], place: Place, status: int) -> None:
-    service = machine.service()
     click.echo()
-    for line in next_steps(
-        path, DEFAULT_PATH, status, service=service.booted and service.installed, socket=service.socket,
-        active=service.active,
-    ):  # fmt: skip
+    for line in next_steps(path, DEFAULT_PATH, status, machine.service(), low=low_ports(tree)):
         click.echo(line)
     address = str(tree.get("publish", {}).get("host") or next(iter(place.addresses), "GATEWAY"))
     for url in station_urls(tree, address):

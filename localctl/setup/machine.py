@@ -11,13 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from localctl.checking.holders import SOCKET_UNIT, handed_over, processes_on
 from localctl.config import load
 from localctl.errors import ConfigurationError, SetupRefused
 from localctl.lan import interface_addresses, lan_address
-from localctl.setup.place import Place, without_placeholders
+from localctl.setup.place import Place, Service, without_placeholders
 
 EXAMPLE: Final = "config.example.toml"
 _UNITS: Final = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_ENABLED: Final = f"/etc/systemd/system/sockets.target.wants/{SOCKET_UNIT}"
+_LOW_PORTS: Final = (80, 21)
 _TIMEOUT_SECONDS: Final = 5
 _AS_ROOT: Final = "run this as root (sudo localctl setup)"
 
@@ -28,16 +31,6 @@ class Found:
 
     text: str | None
     tree: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What systemd knows of localctl; ``booted``: systemd runs this machine."""
-
-    booted: bool
-    installed: bool
-    socket: bool
-    active: bool
 
 
 def example() -> str:
@@ -92,18 +85,25 @@ def place(found: Found) -> Place:
         without_placeholders(found.tree, tomllib.loads(example())),
         "" if host == "localhost" else host,
         () if first.startswith("127.") else (first, *others),
-        _is_installed("localctl.socket"),
+        _is_installed(SOCKET_UNIT) and not _taken(),
     )
 
 
 def service(booted: Path = Path("/run/systemd/system")) -> Service:
     """What systemd knows of us."""
     active = booted.is_dir() and _is_active()
-    return Service(booted.is_dir(), _is_installed("localctl.service"), _is_installed("localctl.socket"), active)
+    enabled = Path(_ENABLED).is_symlink()
+    return Service(booted.is_dir(), _is_installed("localctl.service"), _is_installed(SOCKET_UNIT), enabled, active)
 
 
 def _is_installed(unit: str) -> bool:
     return any(Path(folder, unit).exists() for folder in _UNITS)
+
+
+def _taken() -> bool:
+    """Whether a program that is not systemd, in our name, listens on a port that would be ours; root alone is told."""
+    handed = handed_over()
+    return any(port not in handed and processes_on(port) for port in _LOW_PORTS)
 
 
 def _is_active() -> bool:

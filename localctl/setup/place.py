@@ -19,8 +19,8 @@ _PASSWORDS: Final = ("csms.basic_auth_password", "csms.basic_auth_password_file"
 class Place:
     """The machine, and the configuration that is there: ``tree``, empty where there is none.
 
-    ``addresses`` are the machine's own, that towards the default route first. ``low_ports``: systemd hands over 80 and
-    21 here.
+    ``addresses`` are the machine's own, that towards the default route first. ``low_ports``: systemd can hand
+    over 80 and 21 here, which no other program has.
     """
 
     tree: Mapping[str, Any]
@@ -49,6 +49,21 @@ class Place:
     def has_password(self) -> bool:
         """Whether the controller has a password already."""
         return any(self.text(key) for key in _PASSWORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What systemd knows of localctl.
+
+    ``booted``: systemd runs this machine. ``installed``, ``active``: the service is; ``socket``: its socket unit is
+    installed, ``enabled``: that opens its ports at each boot.
+    """
+
+    booted: bool
+    installed: bool
+    socket: bool
+    enabled: bool
+    active: bool
 
 
 def at(tree: object, key: str) -> Any:
@@ -97,9 +112,10 @@ def default_port(section: str, low: str, high: str, answers: Answers, place: Pla
 
 
 def default_low_ports(_answers: Answers, place: Place) -> bool:
-    """Whether HTTP and FTP are on their own ports: as they are; on a new site also where systemd hands these over."""
-    are_low = place.port("publish.http") == "80" or place.port("publish.ftp") == "21"
-    return are_low or (place.low_ports and not place.is_set_up)
+    """Whether HTTP and FTP are on their own ports: as they are; on a new site where systemd can hand these over."""
+    if not place.is_set_up:
+        return place.low_ports
+    return place.port("publish.http") == "80" or place.port("publish.ftp") == "21"
 
 
 def default_plain(_answers: Answers, place: Place) -> bool:

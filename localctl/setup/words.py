@@ -9,9 +9,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from localctl.setup.outcome import Outcome
-from localctl.setup.place import at
+from localctl.setup.place import Service, at
 
 DEFAULT_PORTS: Final = {"ws": "80", "wss": "443"}
+_LISTENERS: Final = ("stations.ws", "stations.wss", "publish.http", "publish.https", "publish.ftp")
+_PRIVILEGED: Final = 1024
 
 
 def summary(before: Mapping[str, Any], tree: Mapping[str, Any], made: Outcome) -> Iterator[str]:
@@ -44,15 +46,32 @@ def station_urls(tree: Mapping[str, Any], address: str) -> tuple[str, ...]:
     return tuple(urls)
 
 
-def next_steps(path: Path, default: str, status: int, *, service: bool, socket: bool, active: bool) -> Iterator[str]:
-    """What to do after the writing. ``status`` is that of the check, ``service``: systemd has a unit for us."""
+def low_ports(tree: Mapping[str, Any]) -> bool:
+    """Whether stations are to find a listener below 1024, which systemd has to hand over."""
+    ports = (str(at(tree, f"{section}.listen") or "").rpartition(":")[2] for section in _LISTENERS)
+    return any(port.isdecimal() and 0 < int(port) < _PRIVILEGED for port in ports)
+
+
+def next_steps(path: Path, default: str, status: int, service: Service, *, low: bool) -> Iterator[str]:
+    """What to do after the writing. ``status`` is that of the check, ``low``: a listener is on a port below 1024."""
     named = "" if str(path) == default else f" --config {path}"
     if status:
         yield f"Mend what FAILs above; then: localctl check{named}"
-    if not service or named:
+    if not service.installed or not service.booted or named:
         yield f"Run the daemon: localctl run{named}"
-    elif active:
-        yield "Have the daemon take it up: systemctl restart localctl"
     else:
-        yield f"Start the daemon, now and at each boot: systemctl enable --now {'localctl.socket ' * socket}localctl"
+        yield from _units(service, low=low)
     yield f"See how it is: localctl status{named}"
+
+
+def _units(service: Service, *, low: bool) -> Iterator[str]:
+    """The socket unit takes all of its ports: it is to be there only where one below 1024 is needed."""
+    wanted = low and service.socket
+    if service.enabled and not wanted:
+        yield "Leave the ports below 1024 to other programs: systemctl disable --now localctl.socket"
+    if not service.active:
+        yield f"Start the daemon, now and at each boot: systemctl enable --now {'localctl.socket ' * wanted}localctl"
+        return
+    if wanted and not service.enabled:
+        yield "Have systemd open the ports below 1024: systemctl enable localctl.socket"
+    yield "Have the daemon take it up: systemctl restart localctl"

@@ -85,3 +85,20 @@ def test_a_machine_without_systemd_runs_nothing_of_it(tmp_path: Path) -> None:
     """In a container nothing is active, whatever is installed."""
     found = service(tmp_path / "nowhere")
     assert (found.booted, found.active) == (False, False)
+
+
+def test_low_ports_are_offered_where_nobody_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket unit is installed, and no other program listens there; what systemd holds for us is nobody's."""
+    from localctl.setup import machine
+
+    def offered() -> bool:
+        return place(Found(None, {})).low_ports
+
+    monkeypatch.setattr(machine, "_UNITS", (str(tmp_path),))
+    monkeypatch.setattr(machine, "processes_on", lambda port: ["nginx (process 812)"] * (port == 80))
+    monkeypatch.setattr(machine, "handed_over", lambda: frozenset({80, 21}))
+    assert not offered()
+    (tmp_path / "localctl.socket").touch()
+    assert offered()
+    monkeypatch.setattr(machine, "handed_over", frozenset)
+    assert not offered()

@@ -97,6 +97,6 @@ def test_unit_agrees_with_localctl() -> None:
         "/run/localctl/localctl.sock"
     )
     assert setting("Type") == "notify"
-    assert setting("ExecReload") == "kill -HUP $MAINPID"  # row 35
+    assert setting("ExecReload") == """/bin/sh -c 'kill -HUP "$MAINPID"'"""  # row 35; without procps too
     assert int(setting("TimeoutStopSec")) > 20  # running transfers get up to 20 s (faults, row 34)
     assert int(setting("WatchdogSec")) > 0  # row 39
