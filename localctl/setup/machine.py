@@ -103,7 +103,8 @@ def _is_installed(unit: str) -> bool:
 def _taken() -> bool:
     """Whether a program that is not systemd, in our name, listens on a port that would be ours; root alone is told."""
     handed = handed_over()
-    return any(port not in handed and processes_on(port) for port in _LOW_PORTS)
+    ours = handed.ports if handed.held else frozenset()
+    return any(port not in ours and processes_on(port) for port in _LOW_PORTS)
 
 
 def _is_active() -> bool:

@@ -3,10 +3,13 @@
 import os
 import socket
 import tomllib
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from localctl.checking.holders import Handed
 from localctl.errors import ConfigurationError, SetupRefused
 from localctl.setup.machine import EXAMPLE, Found, example, existing, place, service, writable
 
@@ -96,9 +99,10 @@ def test_low_ports_are_offered_where_nobody_has_them(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(machine, "_UNITS", (str(tmp_path),))
     monkeypatch.setattr(machine, "processes_on", lambda port: ["nginx (process 812)"] * (port == 80))
-    monkeypatch.setattr(machine, "handed_over", lambda: frozenset({80, 21}))
+    monkeypatch.setattr(machine, "handed_over", lambda: Handed(frozenset({80, 21}), held=True))
     assert not offered()
     (tmp_path / "localctl.socket").touch()
     assert offered()
-    monkeypatch.setattr(machine, "handed_over", frozenset)
-    assert not offered()
+    for handed in (Handed(), Handed(frozenset({80, 21}), held=False)):  # enabled is not yet held
+        monkeypatch.setattr(machine, "handed_over", partial(replace, handed))
+        assert not offered()
