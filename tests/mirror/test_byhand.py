@@ -127,7 +127,7 @@ async def test_what_the_csms_asked_for(tmp_path: Path) -> None:
         await made.publish(slow, md5(BODY), 2)
         await made.publish(failing, md5(other), 3, retryInterval=3600)
         await made.status("DownloadPaused", 3)
-        await until(lambda: origin.requests and origin.requests[0].sent >= 100_000)
+        await until(lambda: any(request.sent >= 100_000 for request in origin.requests))
         told = await by_hand(made).receive(blocks(BODY), None, "stick.bin", "")
         for request_id in (1, 2):
             assert (await made.ended(request_id))[-1] == "Published"

@@ -1,5 +1,4 @@
 import logging
-import select
 import socket
 import ssl
 import subprocess
@@ -8,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 
 from localctl.config import Publish
@@ -289,9 +289,10 @@ def test_a_lasting_socket_keeps_who_comes_late(web: Shop) -> None:
     """Who was accepted before a stop is still served, whenever he asks; who comes after it waits for the next start."""
     with tcp.listen("kept", Address("127.0.0.1", 0)) as kept:
         server = HttpServer(tcp.bound(kept), 60, web.catalogue, web.metrics, web.certificate)
-        address = server.start(Binding([kept.dup()]).bind)
+        address, own = server.start(Binding([kept.dup()]).bind), psutil.Process()
+        before = own.num_fds()
         with web.dial(address) as early:
-            until(lambda: not select.select([kept], [], [], 0)[0])  # it was accepted
+            until(lambda: own.num_fds() == before + 2)  # it was accepted
             server.refuse()
             early.sendall(f"GET {web.path} HTTP/1.0\r\n\r\n".encode())
             assert read_all(early).endswith(web.content)
