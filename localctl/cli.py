@@ -3,6 +3,7 @@
 Each command imports what it needs when it runs: ``--help`` and ``status`` must not wait for the daemon's libraries.
 """
 
+import os
 import re
 import sys
 from importlib import import_module
@@ -183,8 +184,6 @@ def password(identity: str, *, as_hex: bool) -> None:
 
     Asks for the password on a terminal, else reads a line of stdin. The line does not tell it.
     """
-    import os
-
     from localctl.relay.scrypt import SALT_BYTES, hashed
 
     if sys.stdin.isatty():
@@ -215,6 +214,7 @@ def demo(stations: int, size: int, *, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line; exit with the status that the error has."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # they are looked for in all that is installed
     try:
         sys.exit(commands(prog_name="localctl", standalone_mode=False))  # else Ctrl-C would end with 1, and shout
     except (KeyboardInterrupt, click.Abort):

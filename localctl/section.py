@@ -8,10 +8,18 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """What every section obeys: strict, frozen, unknown keys refused."""
+    """What every section obeys: strict, frozen, unknown keys refused.
+
+    One checker for the whole file, built when the file is read, in place of one a section (``defer_build``).
+    """
 
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+        defer_build=True,
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
     )
 
 

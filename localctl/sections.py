@@ -172,11 +172,11 @@ class Config(Section):
 
     controller: Controller
     csms: Csms
-    stations: Stations = Stations()
-    firmware: Firmware = Firmware()
-    publish: Publish = Publish()
-    admin: Admin = Admin()
-    log: Log = Log()
+    stations: Stations = Field(default_factory=Stations)
+    firmware: Firmware = Field(default_factory=Firmware)
+    publish: Publish = Field(default_factory=Publish)
+    admin: Admin = Field(default_factory=Admin)
+    log: Log = Field(default_factory=Log)
 
     def listeners(self) -> dict[str, Address]:
         """The address of each listener that is asked for, by the key that names it."""
