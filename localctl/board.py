@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from localctl.inquiry import EVENTS, Document, amount, event, link, some, until
-from localctl.saying import age, printable, size
+from localctl.saying import age, counted, printable, size
 
 _BAR: Final = 16
 _NAME: Final = 24
@@ -52,7 +52,7 @@ def _head(status: Document, now: float) -> Iterator[RenderableType]:
     words = Text(printable(link(uplink, now)), "green" if uplink["connected"] else "red")
     table.add_row("CSMS", Text(printable(uplink["url"])), words)
     if uplink["queue"]:
-        table.add_row("", "", Text(f"{uplink['queue']} notifications wait", "yellow"))
+        table.add_row("", "", Text(counted(uplink["queue"], "notification waits", "notifications wait"), "yellow"))
     for name, address in status["listeners"].items():
         table.add_row("listener", Text(printable(address)), Text(printable(name)))
     table.add_row(

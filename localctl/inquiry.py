@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from localctl.config import SERVICE_CREDENTIALS, Admin, Config, read_secret
 from localctl.errors import ConfigurationError, NotRunning, PasswordRefused
-from localctl.saying import age, printable, size
+from localctl.saying import age, counted, printable, size
 
 TIMEOUT_SECONDS: Final = 5
 FIRST: Final = 10  # of more stations than these two together only so many are told
@@ -126,7 +126,7 @@ def _lines(status: Document, now: float, *, everyone: bool) -> Iterator[str]:
         yield f"  the configuration was not taken anew: {fault}"
     yield f"CSMS      {status['uplink']['url']}: {link(status['uplink'], now)}"
     if queue := status["uplink"]["queue"]:
-        yield f"          {queue} notifications wait"
+        yield f"          {counted(queue, 'notification waits', 'notifications wait')}"
     yield from (f"listener  {name} on {address}" for name, address in status["listeners"].items())
     yield f"stations  {len(status['stations'])}"
     head, left_out, tail = some(status["stations"], everyone=everyone)

@@ -14,6 +14,11 @@ def size(count: float) -> str:
     return ""
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """So many of them."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def age(since: float | None, now: float) -> str:
     """The time between two moments in Unix seconds; ``?`` where the first is not known."""
     if since is None:

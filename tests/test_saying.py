@@ -2,7 +2,7 @@
 
 import pytest
 
-from localctl.saying import age, printable, size
+from localctl.saying import age, counted, printable, size
 
 
 def test_sizes() -> None:
@@ -25,3 +25,8 @@ def test_names_of_peers() -> None:
     """What a terminal would obey is no name; other letters are."""
     assert printable("CS-Ä\x1b[2J\n\u202e") == "CS-Ä\N{REPLACEMENT CHARACTER}[2J" + "\N{REPLACEMENT CHARACTER}" * 2
     assert printable(7) == "7"
+
+
+def test_counting() -> None:
+    """One is not many."""
+    assert [counted(number, "try", "tries") for number in (0, 1, 2)] == ["0 tries", "1 try", "2 tries"]

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from localctl.admin.markup import badge, facts, heading, items, moment, progress, size, text
+from localctl.admin.markup import badge, facts, heading, items, moment, progress, text
 from localctl.admin.stream import STATIONS, Document, Form, event
+from localctl.saying import counted, size
 
 MOST_TRANSFERS: Final = 100  # that are shown: they change every second, and nobody reads more
 MANY: Final = 50  # stations; more are folded, as all else stands below them on a phone
@@ -92,7 +93,7 @@ def _uplink(uplink: Document) -> str:
         ("Registration", text(uplink["registration"] or "not answered yet")),
         ("Since", moment(uplink["since"], "ago") if connected else ""),
         ("Last heard of", moment(uplink["last_seen"], "ago") if uplink["last_seen"] else "never"),
-        ("Waiting for it", f"{uplink['queue']} notifications" if uplink["queue"] else ""),
+        ("Waiting for it", counted(uplink["queue"], "notification", "notifications") if uplink["queue"] else ""),
         ("Last failure", "" if connected or not uplink["last_error"] else text(uplink["last_error"])),
     )
     return heading("CSMS") + facts(pairs)
@@ -117,7 +118,11 @@ def _firmware(files: Sequence[Document]) -> str:
 
 def _coming(file: Document) -> str:
     tone, word = _STATES.get(file["state"], ("calm", file["state"]))
-    tries = f'<p class="note">{file["failures"]} failed tries so far</p>' if file["failures"] else ""
+    tries = (
+        f'<p class="note">{counted(file["failures"], "failed try", "failed tries")} so far</p>'
+        if file["failures"]
+        else ""
+    )
     bar = progress(file["received"], file["total"], f"Download of {file['name']}")
     return f"{_named(file['name'], badge(tone, word))}{bar}{tries}{_checksum(file)}"
 

@@ -9,22 +9,14 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+from localctl.saying import size
+
 _LAST_MOMENT: Final = 253402300799  # of the year 9999
 
 
 def text(words: object) -> str:
     """Somebody's words, which can become no markup and do not turn what stands beside them."""
     return f"<bdi>{escape(str(words))}</bdi>"
-
-
-def size(count: float) -> str:
-    """So many bytes, as people say them."""
-    for unit in _UNITS[:-1]:
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} {_UNITS[-1]}"
 
 
 def moment(at: float | None, kind: str = "at") -> str:

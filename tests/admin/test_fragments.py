@@ -60,7 +60,7 @@ def test_everything_is_told() -> None:
     assert "75 % in use" in words["disk"]
     assert "Downloading" in words["firmware"]
     assert "25 % · 512 B of 2.0 KiB" in words["firmware"]
-    assert "1 failed tries" in words["firmware"]
+    assert "1 failed try so far" in words["firmware"]
     assert "http://word" in words["firmware"]
     assert "FTP" in words["transfers"]
     assert "50 % · 768 B of 1.5 KiB" in words["transfers"]

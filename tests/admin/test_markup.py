@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from localctl.admin.markup import badge, facts, heading, items, moment, progress, size, text
+from localctl.admin.markup import badge, facts, heading, items, moment, progress, text
 from tests.admin.samples import HOSTILE
 
 
@@ -14,22 +14,6 @@ def test_words_become_no_markup() -> None:
     for made in (badge("good", HOSTILE), progress(1, 2, HOSTILE), progress(1, None, HOSTILE), text(HOSTILE)):
         assert "<img" not in made
         assert 'alert(1)>"' not in made
-
-
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1536, "1.5 KiB"),
-        (5 * 2**20, "5.0 MiB"),
-        (2**40, "1.0 TiB"),
-        (2**60, "1048576.0 TiB"),
-    ],
-)
-def test_sizes(count: int, words: str) -> None:
-    """In the unit that people would say them in."""
-    assert size(count) == words
 
 
 @pytest.mark.parametrize("at", [None, math.nan, math.inf, -1.0, 1e300])
