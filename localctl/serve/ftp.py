@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from localctl.config import Publish
@@ -61,7 +62,7 @@ class FtpServer:
         bound = bind(KEY, self._listen, tcp.BACKLOG)
         self._lasting = bound.lasting
         _take_over_log()
-        loop = IOLoop()
+        loop = _Loop()
         most = self._most_connections()
         self._server = server = _Listener(bound, self._session_class, loop, most, self._leaving)
         self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
@@ -125,6 +126,18 @@ class FtpServer:
                 return False
             self._lending.refuse()
         return not self._lending.running or time.monotonic() >= self._deadline
+
+
+class _Loop(IOLoop):  # type: ignore[misc]  # pyftpdlib carries no types
+    """pyftpdlib's loop."""
+
+    def unregister(self, fd: int) -> None:
+        """Forget a descriptor, closed by now maybe: pyftpdlib does it in either order.
+
+        Then its number may be that of a file that another thread has just opened, which the kernel refuses with EPERM.
+        """
+        with suppress(PermissionError):
+            super().unregister(fd)
 
 
 class _Listener(FTPServer):  # type: ignore[misc]  # pyftpdlib carries no types

@@ -1,4 +1,5 @@
 import ftplib
+import os
 import socket
 import subprocess
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from localctl.config import Publish, PublishFtp
 from localctl.errors import ListenError
-from localctl.serve.ftp import FtpServer
+from localctl.serve.ftp import FtpServer, _Loop
 from localctl.values import Address
 from localctl.wire import tcp
 from localctl.wire.binding import Binding
@@ -218,6 +219,19 @@ def test_without_descriptors_the_listener_pauses(shop: Shop, tmp_path: Path, cap
     run(WHOLE["curl"], shop, address, tmp_path)
     assert (tmp_path / "out").read_bytes() == shop.content
     assert len(caplog.records) == 1
+
+
+def test_a_number_that_another_thread_has_got_is_forgotten(tmp_path: Path) -> None:
+    """A socket closed before it is forgotten: by then its number is a file's. It ended the session at PASV."""
+    loop, here = _Loop(), socket.socket()
+    with (tmp_path / "file").open("w") as file:
+        number = here.detach()
+        loop.register(number, None, loop.READ)
+        os.dup2(file.fileno(), number)  # closes the socket, and is what it was
+        loop.unregister(number)
+        os.close(number)
+    assert not loop.socket_map
+    loop.close()
 
 
 def test_other_settings_count_while_it_serves(shop: Shop) -> None:
