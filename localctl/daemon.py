@@ -1,7 +1,8 @@
 """The one place that knows every room: it builds them, hands them to each other, starts them and stops them in order.
 
-Start: state, then listeners, then READY, then the uplink and what a restart left to do. Stop: new stations and
-transfers are refused, transfers get up to 20 seconds, relays and uplink are closed with 1001, the database last.
+Start: state, then every listener is bound, then READY, then the uplink, what a restart left to do, and what serves
+firmware and the admin room: whoever came to them has waited. Stop: new stations and transfers are refused, transfers
+get up to 20 seconds, relays and uplink are closed with 1001, the database last.
 """
 
 import asyncio
@@ -18,8 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from localctl.admin.api import Views
-from localctl.admin.hand import Hands
+from localctl.admin.views import Hands, Views
 from localctl.config import Config
 from localctl.errors import DatabaseDamaged, LocalctlError, StorageError
 from localctl.listeners import Listeners
@@ -128,14 +128,17 @@ class Daemon:
                 hand = ByHand(workshop, publisher)
                 rooms = self._rooms(uplink, outbox, publisher)
                 stack.push_async_callback(self._listeners.close, 0)  # where starting fails half-way
-                await self._listeners.open(self._views(rooms), Hands(hand.receive, hand.fetch, hand.withdraw))
+                await self._listeners.open()
                 tasks.create_task(self._watch_database(storage.database), name="database")
                 self._go(tasks, rooms, snapshot)
+                hands = Hands(hand.receive, hand.fetch, hand.withdraw)
+                serving = tasks.create_task(self._serve(self._views(rooms), hands), name="serving")
                 inspector = self._look_after_files(tasks, storage, publisher)
                 takers = prepares(self._catalogue, uplink, workshop, origin, inspector, self._listeners.prepare)
                 reloading = tasks.create_task(self._reload.run(takers, self._notifier), name="reload")
                 await self._stop.wait()
                 reloading.cancel()
+                serving.cancel()
                 log.info("stopping: transfers get up to %.0f s", GRACE_SECONDS)
                 self._notifier.stopping()
                 await self._listeners.close(GRACE_SECONDS)
@@ -167,10 +170,14 @@ class Daemon:
         if self._notifier.watchdog_interval:
             tasks.create_task(self._feed_watchdog(rooms, self._notifier.watchdog_interval), name="watchdog")
         publisher.go_on(snapshot.publications)
-        gc.freeze()  # what is there now lives as long as we do, and is never gone through again
-        gc.enable()
         self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
         log.info("localctl %s is ready for stations", VERSION)
+
+    async def _serve(self, views: Views, hands: Hands) -> None:
+        """Have firmware served, and the admin room: stations are relayed by now, while more is loaded."""
+        await self._listeners.serve(views, hands)
+        gc.freeze()  # what is there now lives as long as we do, and is never gone through again
+        gc.enable()
 
     def _look_after_files(self, tasks: asyncio.TaskGroup, storage: Storage, publisher: Publisher) -> Inspector:
         """What was missing at the start is fetched again; the rest is read, slowly, from now on."""

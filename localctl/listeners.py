@@ -15,10 +15,8 @@ from typing import Any, Final
 import aiofiles
 import aiofiles.os
 
-from localctl.admin.api import AdminServer, Views
-from localctl.admin.guard import Guard
-from localctl.admin.hand import Hands, HandServer
-from localctl.admin.unix import fits
+from localctl.admin.desk import Desk
+from localctl.admin.views import Hands, Views
 from localctl.config import Config, Stations
 from localctl.lan import published_host
 from localctl.metrics import Metrics
@@ -75,10 +73,8 @@ class Listeners:
         self._https = self._https_server(config, catalogue, metrics)
         self._ftp = self._ftp_server(config, catalogue, metrics)
         self._starvation = Starvation()
-        self._guard = Guard(config.admin, metrics)
+        self._desk = Desk(config.admin, metrics)
         self._binding = Binding(handed_over)
-        self._admin: AdminServer | None = None
-        self._hand: HandServer | None = None
         self._config = config
         self._attendance = metrics.attendance
         self._attendance.keep(config.told_apart())
@@ -98,7 +94,7 @@ class Listeners:
             self.door.reconfigure(config.stations, config.csms, passwords)
         for server in self._servers:
             server.reconfigure(config.publish)
-        self._guard.reconfigure(config.admin)
+        self._desk.reconfigure(config.admin)
         present = self.door.relays() if self.door else ()
         self._attendance.keep(config.told_apart(), [relay.identity for relay in present])
 
@@ -111,21 +107,28 @@ class Listeners:
     def _servers(self) -> tuple[HttpServer | FtpServer, ...]:
         return tuple(server for server in (self._http, self._https, self._ftp) if server)
 
-    async def open(self, views: Views, hands: Hands) -> None:
-        """Bind all of them. Raises ListenError; what is bound by then is for ``close``."""
+    async def open(self) -> None:
+        """Bind all of them; stations are relayed from now on. Raises ListenError; what is bound by then is for
+        ``close``.
+        """
         for server in self._servers:
-            self.addresses[f"publish.{server.pulse.loop}"] = server.start(self._binding.bind)
-        if self._config.admin.listen:
-            self._admin = AdminServer(self._config.admin.listen, self._guard, views)
-            self.addresses["admin"] = await self._admin.start(self._binding.bind)
-            await self._open_socket(hands)
-        if self.door:  # last: a station that gets in finds everything else there
+            self.addresses[f"publish.{server.pulse.loop}"] = server.bind(self._binding.bind)
+        admin = self._desk.bind(socket_path(self._config.controller.state_dir), self._binding.bind)
+        self.addresses |= {"admin": admin} if admin else {}
+        if self.door:
             self.addresses |= await self.door.start(self._binding.bind)
         self._binding.shut_out()
         self.told |= {name: str(address) for name, address in self.addresses.items()}
+        self.told |= {"admin.socket": str(self._desk.path)} if self._desk.path else {}
         for name, place in self.told.items():
             log.info("listening on %s for %s", place, name)
         await self._write()
+
+    async def serve(self, views: Views, hands: Hands) -> None:
+        """Have the others answer too, for which more must be loaded; who has come meanwhile has waited."""
+        for server in self._servers:
+            server.serve()
+        await self._desk.serve(views, hands)
 
     async def close(self, grace: float) -> None:
         """Refuse what is new, give transfers ``grace`` seconds, then close relays and all else."""
@@ -136,9 +139,7 @@ class Listeners:
         await asyncio.gather(*(asyncio.to_thread(server.stop, grace) for server in self._servers))
         if self.door:
             await self.door.stop()
-        for server in (self._hand, self._admin):
-            if server:
-                await server.stop()
+        await self._desk.close()
 
     def chores(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What is to run beside the listeners, by name."""
@@ -181,16 +182,6 @@ class Listeners:
             if place == (address.host, address.port):
                 return f"{name}.listen"
         return "admin.socket"
-
-    async def _open_socket(self, hands: Hands) -> None:
-        """A path that is too long must not keep the relays from beginning. Raises ListenError."""
-        path = socket_path(self._config.controller.state_dir)
-        if not fits(path):
-            log.warning("no publishing by hand: %s is too long a path for a socket; RuntimeDirectory= helps", path)
-            return
-        self._hand = HandServer(path, hands)
-        await self._hand.start()
-        self.told["admin.socket"] = str(path)
 
     def _ftp_server(self, config: Config, catalogue: Catalogue, metrics: Metrics) -> FtpServer | None:
         ftp, idle = config.publish.ftp, config.publish.idle_timeout_seconds

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -64,6 +66,12 @@ async def test_systemd_is_told(tmp_path: Path) -> None:
             places = [told.index(word) for word in ("READY=1", "WATCHDOG=1", "RELOADING=1\nMONOTONIC_USEC=")]
             places += [told.rindex("READY=1"), told.index("STOPPING=1")]
             assert places == sorted(places)
+
+
+def test_what_is_loaded_behind_it() -> None:
+    """Stations are relayed before aiohttp is there, which is as much to load as all that they need."""
+    code = "import localctl.cli, localctl.daemon, sys; print('aiohttp' in sys.modules, 'websockets' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False True\n"
 
 
 async def test_a_database_that_is_damaged_ends_it(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ import pytest
 import trustme
 from prometheus_client import CollectorRegistry
 
-from localctl.admin.api import Views
-from localctl.admin.hand import Hands
+from localctl.admin.views import Hands, Views
 from localctl.config import Config, parse
 from localctl.errors import ConfigurationError, ListenError
 from localctl.lan import lan_address
@@ -46,7 +45,8 @@ async def opened(
     metrics = Metrics(CollectorRegistry(), "0")
     listeners = Listeners(config, Catalogue(10), None, metrics, handed_over)
     try:
-        await listeners.open(Views(tuple, tuple, dict, lambda: iter(()), lambda: None, metrics.registry), HANDS)
+        await listeners.open()
+        await listeners.serve(Views(tuple, tuple, dict, lambda: iter(()), lambda: None, metrics.registry), HANDS)
         yield listeners
     finally:
         await listeners.close(0)

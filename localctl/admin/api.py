@@ -4,16 +4,14 @@ Read-only: every answer is made from callables given by the daemon, on the main 
 """
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from localctl.admin.broadcast import Broadcast
@@ -21,10 +19,9 @@ from localctl.admin.feed import Feed
 from localctl.admin.fragments import HTML
 from localctl.admin.guard import Guard, protect
 from localctl.admin.markup import moment
-from localctl.admin.stream import JSON, STATIONS, Document
-from localctl.values import Address
+from localctl.admin.stream import JSON, STATIONS
+from localctl.admin.views import Views
 from localctl.wire import tcp
-from localctl.wire.binding import Bind, own
 
 MOST_CONNECTIONS: Final = 128  # whoever is on the network can open them, and each takes a descriptor of the relays'
 _KEEPALIVE_SECONDS: Final = 75  # without a request; Prometheus asks every minute
@@ -32,25 +29,11 @@ _PAGE: Final = Path(__file__).with_name("page")
 _ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """What the daemon shows. ``unhealthy`` and ``unready`` are reasons, empty where there is none; ``summary`` is the
-    status document without the stations, which ``stations`` gives one by one.
-    """
-
-    unhealthy: Callable[[], tuple[str, ...]]
-    unready: Callable[[], tuple[str, ...]]
-    summary: Callable[[], Document]
-    stations: Callable[[], Iterator[Document]]
-    refresh: Callable[[], None]
-    registry: CollectorRegistry
-
-
 class AdminServer:
     """The admin listener. ``start`` and ``stop`` it on the main loop."""
 
-    def __init__(self, listen: Address, guard: Guard, views: Views) -> None:
-        self._listen = listen
+    def __init__(self, sock: socket.socket, guard: Guard, views: Views) -> None:
+        self._sock = sock
         self._views = views
         self._page = Feed(HTML, views.summary, views.stations)
         self._broadcast = Broadcast({"json": Feed(JSON, views.summary, views.stations), "html": self._page})
@@ -69,13 +52,11 @@ class AdminServer:
         )
         self._server: asyncio.Server | None = None
 
-    async def start(self, bind: Bind = own) -> Address:
-        """Bind; the address that was bound. Raises ListenError."""
-        bound = bind("admin.listen", self._listen, tcp.BACKLOG)
+    async def start(self) -> None:
+        """Serve who comes to the socket, and who waits there."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=bound.sock, backlog=tcp.BACKLOG)
-        return bound.address
+        self._server = await loop.create_server(self._connection, sock=self._sock, backlog=tcp.BACKLOG)
 
     async def stop(self) -> None:
         """Close, and end what is being told."""

@@ -9,53 +9,27 @@ what is going on, and as the last one ``{"checksum", "uris"}`` or ``{"error"}``.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Protocol
+import socket
+from collections.abc import Awaitable
+from typing import Final
 
 from aiohttp import web
 
-from localctl.admin.unix import bind
+from localctl.admin.stream import Document
+from localctl.admin.views import Hands, Published
 from localctl.errors import LocalctlError
 
 log = logging.getLogger("localctl.admin")
 
 TELLING_SECONDS: Final = 0.5  # how often it is told how far a download has come
-Published = tuple[str, tuple[str, ...]]  # checksum and URIs
-Document = dict[str, Any]  # the JSON boundary
-
-
-class Errand(Protocol):
-    """A download for somebody who waits for it."""
-
-    def progress(self) -> Document:
-        """How far it is."""
-
-    async def run(self) -> Published:
-        """Take it to its end. Raises LocalctlError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """``receive`` takes blocks, their number of bytes where it is known, a name and an MD5, both of which may be empty;
-    ``fetch`` a location, a name and an MD5; ``withdraw`` a checksum, and returns an UnpublishFirmware's status. All
-    raise LocalctlError.
-    """
-
-    receive: Callable[[AsyncIterator[bytes], int | None, str, str], Awaitable[Published]]
-    fetch: Callable[[str, str, str], Errand]
-    withdraw: Callable[[str], Awaitable[str]]
 
 
 class HandServer:
-    """The Unix socket at ``path``. ``start`` and ``stop`` it on the main loop."""
+    """Serves a Unix socket. ``start`` and ``stop`` it on the main loop."""
 
-    def __init__(self, path: Path, hands: Hands) -> None:
-        self._path = path
+    def __init__(self, sock: socket.socket, hands: Hands) -> None:
+        self._sock = sock
         self._hands = hands
-        self._inode = 0
         app = web.Application()
         app.router.add_post("/publish", self._publish)
         app.router.add_post("/fetch", self._fetch)
@@ -63,18 +37,13 @@ class HandServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
 
     async def start(self) -> None:
-        """Bind. Raises ListenError."""
-        bound = bind(self._path)
-        self._inode = self._path.stat().st_ino
+        """Serve who comes to it, and who waits there."""
         await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+        await web.SockSite(self._runner, self._sock).start()
 
     async def stop(self) -> None:
-        """Close, and end what is under way; the socket's file goes, unless it is another's by now."""
+        """Close, and end what is under way."""
         await self._runner.cleanup()
-        with suppress(OSError):
-            if self._inode and self._path.stat().st_ino == self._inode:
-                self._path.unlink()
 
     async def _publish(self, request: web.Request) -> web.Response:
         name, checksum = request.query.get("name", ""), request.query.get("md5", "")

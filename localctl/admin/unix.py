@@ -7,6 +7,7 @@ killed daemon left behind is replaced; one that somebody answers on, or what is 
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,25 @@ def fits(path: Path) -> bool:
     return len(os.fsencode(path)) <= LONGEST
 
 
-def bind(path: Path) -> socket.socket:
-    """A socket bound to ``path`` that does not listen yet: nobody gets in before its mode is right.
+class Place:
+    """A socket that listens at ``path``. Raises ListenError."""
 
-    Raises ListenError.
-    """
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sock = bind(path)
+        self._inode = path.stat().st_ino
+        self.sock.listen()
+
+    def leave(self) -> None:
+        """Close it, and remove its file unless that is another's by now."""
+        self.sock.close()
+        with suppress(OSError):
+            if self.path.stat().st_ino == self._inode:
+                self.path.unlink()
+
+
+def bind(path: Path) -> socket.socket:
+    """A socket that does not listen yet: nobody gets in before its mode is right. Raises ListenError."""
     if not fits(path):
         raise ListenError(_KEY, str(path), f"the path has more than {LONGEST} bytes, the most that a socket's may have")
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from localctl.config import Firmware
 from localctl.errors import OriginFailed, OriginRefused, StorageError
 from localctl.metrics import Metrics
-from localctl.mirror.origins.http import Sink
+from localctl.mirror.origins.sink import Sink
 from localctl.mirror.pace import LEAST_RATE, Pace
 from localctl.mirror.throttle import Throttle
 from localctl.store.files import FirmwareFiles

@@ -54,20 +54,24 @@ class FtpServer:
         self._server: _Listener | None = None
         self._deadline: float | None = None  # monotonic seconds; set once, by stop()
         self._settled_at = 0.0
-        self._lasting = False
+        self._bound: Bound | None = None
         self._leaving = threading.Event()
 
-    def start(self, bind: Bind = own) -> Address:
-        """Bind, then serve in a thread; the address bound. Raises ListenError."""
-        bound = bind(KEY, self._listen, tcp.BACKLOG)
-        self._lasting = bound.lasting
+    def bind(self, bind: Bind = own) -> Address:
+        """Have who connects wait; the address bound. Raises ListenError."""
+        self._bound = bind(KEY, self._listen, tcp.BACKLOG)
+        return self._bound.address
+
+    def serve(self) -> None:
+        """Serve in a thread what ``bind`` has bound."""
+        bound = self._bound
+        assert bound is not None  # noqa: S101  the daemon binds first
         _take_over_log()
         loop = _Loop()
         most = self._most_connections()
         self._server = server = _Listener(bound, self._session_class, loop, most, self._leaving)
         self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
         self._thread.start()
-        return bound.address
 
     def reconfigure(self, publish: Publish) -> None:
         """By these from now on, transfers under way as well; a session keeps its own time-out. From any thread."""
@@ -81,7 +85,7 @@ class FtpServer:
     def refuse(self) -> None:
         """Answer who is new with 421 from now on, or leave him in a lasting socket. From any thread."""
         self._leaving.set()
-        if not self._lasting:
+        if not (self._bound and self._bound.lasting):
             self._lending.refuse()
 
     def stop(self, grace: float) -> None:
@@ -93,6 +97,8 @@ class FtpServer:
             self._deadline = now + grace
         if self._thread is not None:
             self._thread.join()
+        elif self._bound:
+            self._bound.sock.close()
 
     def _run(self, loop: Any, server: "_Listener") -> None:
         try:

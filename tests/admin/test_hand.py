@@ -10,7 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from localctl.admin.hand import Hands, HandServer, Published
+from localctl.admin.hand import HandServer
+from localctl.admin.unix import Place
+from localctl.admin.views import Hands, Published
 from localctl.errors import ByHandRefused
 
 DONE: Published = ("a" * 32, ("http://h/a",))
@@ -61,7 +63,8 @@ class Work:
 @asynccontextmanager
 async def asking(folder: Path, work: Work) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a running server."""
-    server = HandServer(folder / "s", Hands(work.receive, work.fetch, work.withdraw))
+    place = Place(folder / "s")
+    server = HandServer(place.sock, Hands(work.receive, work.fetch, work.withdraw))
     await server.start()
     try:
         async with aiohttp.ClientSession(
@@ -70,7 +73,7 @@ async def asking(folder: Path, work: Work) -> AsyncIterator[aiohttp.ClientSessio
             yield asker
     finally:
         await server.stop()
-    assert not (folder / "s").exists()
+        place.leave()
 
 
 async def test_publishing(tmp_path: Path) -> None:

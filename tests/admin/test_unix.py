@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localctl.admin.unix import LONGEST, bind, fits
+from localctl.admin.unix import LONGEST, Place, bind, fits
 from localctl.errors import ListenError
 
 
@@ -48,6 +48,20 @@ def test_what_is_no_socket_stays(tmp_path: Path) -> None:
             bind(tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
     assert (tmp_path / "link").is_symlink()
+
+
+def test_leaving(tmp_path: Path) -> None:
+    """Who comes is kept until then; its file goes with it, but not one that has taken its place."""
+    place = Place(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(place.path))
+    place.leave()
+    assert not place.path.exists()
+    place = Place(tmp_path / "s")
+    (tmp_path / "other").write_text("mine")
+    (tmp_path / "other").replace(place.path)
+    place.leave()
+    assert place.path.read_text() == "mine"
 
 
 def test_where_no_socket_can_be(tmp_path: Path) -> None:

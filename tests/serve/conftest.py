@@ -87,7 +87,9 @@ class Shop:
     def http(self, idle_timeout: float = 60, host: str = "127.0.0.1") -> tuple[HttpServer, Address]:
         """A running server of ``scheme``."""
         server = HttpServer(Address(host, 0), idle_timeout, self.catalogue, self.metrics, self.certificate)
-        address = server.start()
+        address = server.bind()
+        server.serve()
+        server._ready.result()  # its descriptors are there
         self.stack.callback(server.stop, 0)
         return server, address
 
@@ -141,7 +143,8 @@ class Shop:
     ) -> tuple[FtpServer, Address]:
         """A running FTP server."""
         server = FtpServer(Address(host, 0), passive_ports, idle_timeout, self.catalogue, self.metrics, certificate)
-        address = server.start()
+        address = server.bind()
+        server.serve()
         self.stack.callback(server.stop, 0)
         return server, address
 

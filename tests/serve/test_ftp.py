@@ -142,7 +142,8 @@ def test_a_lasting_socket_keeps_who_comes_late(shop: Shop) -> None:
     """Who was accepted before a stop is still served; who comes after it waits for the next start."""
     with tcp.listen("kept", Address("127.0.0.1", 0)) as kept:
         server = FtpServer(tcp.bound(kept), None, 60, shop.catalogue, shop.metrics)
-        address = server.start(Binding([kept.dup()]).bind)
+        address = server.bind(Binding([kept.dup()]).bind)
+        server.serve()
         early = Talk(address)
         server.refuse()
         with early.data() as data:
@@ -182,7 +183,7 @@ def test_a_taken_address_is_named(shop: Shop) -> None:
     """The error names the key of the configuration."""
     _, address = shop.ftp()
     with no_descriptor_lost(), pytest.raises(ListenError, match=rf"^publish.ftp.listen: cannot listen on {address}"):
-        FtpServer(address, None, 1, shop.catalogue, shop.metrics).start()
+        FtpServer(address, None, 1, shop.catalogue, shop.metrics).bind()
 
 
 def test_the_pulse_beats(shop: Shop) -> None:

@@ -24,7 +24,7 @@ from localctl.config import Firmware
 from localctl.errors import OriginFailed, OriginRefused
 from localctl.mirror.hosts import address_allowed, host_allowed
 from localctl.mirror.origins.ftp_session import Session
-from localctl.mirror.origins.http import Sink
+from localctl.mirror.origins.sink import Sink
 from localctl.mirror.throttle import new_socket, read_size
 from localctl.store.records import Resume
 from localctl.store.unbroken import see_out

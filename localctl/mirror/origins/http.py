@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import responses
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -24,6 +24,7 @@ from yarl import URL
 from localctl.config import Firmware
 from localctl.errors import OriginFailed, OriginRefused
 from localctl.mirror.hosts import address_allowed, host_allowed
+from localctl.mirror.origins.sink import Sink
 from localctl.mirror.retry import is_final, parse_retry_after
 from localctl.mirror.throttle import new_socket, read_size
 from localctl.store.records import Resume
@@ -33,21 +34,6 @@ MAX_REDIRECTS: Final = 5
 _SCHEMES: Final = ("http", "https")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-
-
-class Sink(Protocol):
-    """Where the bytes go. Its methods raise what must end the try."""
-
-    async def begin(self, expected: Resume, *, delimited: bool) -> None:
-        """Bytes from ``expected.offset`` on follow, of a file of ``expected.total`` bytes where that is known;
-        ``delimited`` where an end that comes too early will be noticed.
-        """
-
-    async def take(self, data: bytes) -> None:
-        """The next bytes."""
-
-    async def drop(self) -> None:
-        """What was collected is of another file: forget it."""
 
 
 class _GuardedResolver(AbstractResolver):

@@ -1,32 +1,55 @@
 """Which client fetches which location. Edge: by the location's scheme."""
 
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from localctl.config import Firmware
 from localctl.mirror.origins.ftp import FtpOrigin
-from localctl.mirror.origins.http import HttpOrigin, Sink
+from localctl.mirror.origins.sink import Sink
 from localctl.store.records import Resume
 from localctl.tls import Tls
 
+if TYPE_CHECKING:
+    from localctl.mirror.origins.http import HttpOrigin
+
 
 class Origins:
-    """A client for every scheme of ``admission.SCHEMES``. ``close`` ends it."""
+    """A client for every scheme of ``admission.SCHEMES``. ``close`` ends it.
+
+    That for HTTP is loaded when it is needed: most starts have nothing to fetch, and stations to relay.
+    """
 
     def __init__(self, settings: Firmware, tls: Tls, user_agent: str) -> None:
-        self._http = HttpOrigin(settings, tls, user_agent)
+        self._settings = settings
+        self._tls = tls
+        self._user_agent = user_agent
+        self._http: HttpOrigin | None = None
         self._ftp = FtpOrigin(settings, tls)
 
     def reconfigure(self, settings: Firmware, tls: Tls) -> None:
         """By these from now on, and what is connected to then is spoken to with ``tls``."""
-        self._http.reconfigure(settings, tls)
+        self._settings, self._tls = settings, tls
+        if self._http:
+            self._http.reconfigure(settings, tls)
         self._ftp.reconfigure(settings, tls)
 
     async def close(self) -> None:
         """End every connection."""
-        await self._http.close()
+        if self._http:
+            await self._http.close()
         await self._ftp.close()
 
     async def fetch(self, location: str, resume: Resume, sink: Sink) -> None:
         """Fetch ``location`` into ``sink``. Raises OriginRefused, OriginFailed, and whatever the sink raises."""
         is_ftp = urlsplit(location).scheme.lower() in {"ftp", "ftps"}
-        await (self._ftp if is_ftp else self._http).fetch(location, resume, sink)
+        await (self._ftp if is_ftp else await self._over_http()).fetch(location, resume, sink)
+
+    async def _over_http(self) -> "HttpOrigin":
+        await asyncio.to_thread(import_module, "localctl.mirror.origins.http")
+        from localctl.mirror.origins.http import HttpOrigin
+
+        if self._http is None:
+            self._http = HttpOrigin(self._settings, self._tls, self._user_agent)
+        return self._http
