@@ -66,12 +66,19 @@ class Site:
         assert not isinstance(answer, CallError), answer
         return str(answer["status"])
 
-    async def withdrawn(self, checksum: str) -> str:
-        """Send UnpublishFirmware until no download that has just come to its end stands against it; its status."""
+    async def withdrawal(self, checksum: str) -> dict[str, Any] | CallError:
+        """Send UnpublishFirmware until no download that has just come to its end stands against it; its answer."""
+        request, ongoing = {"checksum": checksum}, {"status": "DownloadOngoing"}
         async with asyncio.timeout(20):
-            while (status := await self.unpublish(checksum)) == "DownloadOngoing":  # noqa: ASYNC110
+            while (answer := await self.csms.call(LC, "UnpublishFirmware", request)) == ongoing:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        return status
+        return answer
+
+    async def withdrawn(self, checksum: str) -> str:
+        """The same; its status."""
+        answer = await self.withdrawal(checksum)
+        assert not isinstance(answer, CallError), answer
+        return str(answer["status"])
 
     def statuses(self, request_id: int | None) -> list[str]:
         """The statuses reported of a publication, in order."""

@@ -36,9 +36,8 @@ def hold_other(*_):
     for each in gc.get_objects():
         if getattr(type(each), "call_soon_threadsafe", None) and getattr(each, "_thread_id", 0) == thread.ident:
             each.call_soon_threadsafe(hold)
-        elif type(each).__module__ == "pyftpdlib.ioloop" and hasattr(each, "call_later") and hasattr(each, "sched"):
-            if name == "serve-ftp":
-                each.call_later(0, hold)
+        elif name == "serve-ftp" and type(each).__module__ == "localctl.serve.ftp" and hasattr(each, "socket_map"):
+            each.call_later(0, hold)
 
 signal.signal(signal.SIGUSR1, hold)
 signal.signal(signal.SIGUSR2, hold_other)

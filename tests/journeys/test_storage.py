@@ -153,7 +153,7 @@ async def test_row_6_a_disk_that_turns_read_only(tmp_path: Path) -> None:
             (reason,) = await _reasons(site)
             assert reason.startswith("the disk has turned read-only: see the kernel's log")
             assert await get(_uri(site, before)) == (200, before.body)
-            answer = await site.csms.call(LC, "UnpublishFirmware", {"checksum": before.checksum})
+            answer = await site.withdrawal(before.checksum)
             assert isinstance(answer, CallError)
             assert answer.code == "InternalError"
         await site.daemon.kill()
