@@ -1,8 +1,11 @@
 """Which of very many sockets are ready, told a turn at a time. Edge.
 
 A loop wraps each event of each socket in objects of its own, which costs more than to pass a short message on. Here the
-loop watches one thing, an epoll of ours, and a turn goes through what is ready in it. What is written in a turn is sent
-at its end, all together: whoever is sent to is woken once, and not for each message.
+loop watches one thing, an epoll of ours, and a turn goes through what is ready in it, round by round while much is.
+What is written in a round is sent at its end, all together: whoever is sent to is woken once, not for each message.
+
+What a turn reads itself is watched edge-triggered (epoll(7)): the kernel does not look again at each socket that was
+ready. A read of fewer bytes than there is room for has taken all; any other end is left to the socket's own reader.
 """
 
 import asyncio
@@ -14,7 +17,9 @@ from typing import ClassVar, Final, Protocol
 
 READ: Final = 16 * 1024  # the most that malloc gives quickly; asyncio's 256 KiB cost more than the system call
 MOST: Final = 256  # events of a turn, so that the loop's other work is not late
+_MANY: Final = 8  # events of a round after which another is likely to find more
 _INPUT: Final = select.EPOLLIN
+_EDGE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _IN: Final = ~select.EPOLLOUT  # an error, too, is for whoever reads
 _OUT: Final = ~select.EPOLLIN
 
@@ -23,12 +28,18 @@ class Link(Protocol):
     """A transport, as far as a turn deals with it itself: what costs a call less for each message."""
 
     full: ClassVar[tuple[type[OSError], ...]]
+    direct: bool
+    most: int  # bytes to be sent at once
     queued: bytes
     recv: Callable[..., bytes]
+    send: Callable[..., int]
     receive: Callable[[bytes], None]
 
     def send_now(self, data: bytes) -> None:
-        """Send ``queued``, which is empty by then."""
+        """Send ``queued``, which is empty by then, where the link is not ``direct`` or there is more than ``most``."""
+
+    def keep(self, data: bytes, sent: int) -> None:
+        """Of ``data``, which was ``queued``, only so many bytes could be sent."""
 
     def end_of_stream(self) -> None:
         """The peer sends no more."""
@@ -40,7 +51,7 @@ class Link(Protocol):
 class Readiness:
     """The sockets of the running loop that are watched so. ``in_turn``: what is written now belongs into ``queue``.
 
-    ``at`` is when the turn began, Unix seconds.
+    ``at`` is when the round began, Unix seconds.
     """
 
     def __init__(self) -> None:
@@ -64,9 +75,10 @@ class Readiness:
         """Call ``ready`` whenever there is something to read, or the end."""
         self._change(sock.fileno(), self._readers, ready)
 
-    def add_link(self, sock: socket.socket, link: Link) -> None:
-        """While there is a reader, read for it."""
+    def add_link(self, sock: socket.socket, ready: Callable[[], None], link: Link) -> None:
+        """Read for ``link``, and call ``ready`` for all that is not simply bytes."""
         self._links[sock.fileno()] = link
+        self._change(sock.fileno(), self._readers, ready)
 
     def remove_reader(self, sock: socket.socket) -> None:
         """No more."""
@@ -98,7 +110,11 @@ class Readiness:
             self._epoll.unregister(fd)
 
     def _interest(self, fd: int) -> int:
-        return (select.EPOLLIN if fd in self._readers else 0) | (select.EPOLLOUT if fd in self._writers else 0)
+        if fd in self._writers:
+            return select.EPOLLOUT | (select.EPOLLIN if fd in self._readers else 0)
+        if fd in self._readers:
+            return _EDGE if fd in self._links else select.EPOLLIN
+        return 0
 
     def do(self, work: Callable[[], None]) -> None:
         """A turn of its own for what no event tells of."""
@@ -110,10 +126,18 @@ class Readiness:
             self._send()
 
     def _turn(self) -> None:
+        left, found = MOST, _MANY
+        while left > 0 and found >= _MANY:
+            found = self._round(left)
+            left -= found
+
+    def _round(self, most: int) -> int:
+        """Read what is ready and send what comes of it; how many were ready."""
         links = self._links
         self.in_turn = True
         self.at = time.time()
-        for fd, event in self._epoll.poll(0, MOST):
+        events = self._epoll.poll(0, most)
+        for fd, event in events:
             try:
                 if event == _INPUT and (link := links.get(fd)):
                     recv, receive = link.recv, link.receive
@@ -126,6 +150,8 @@ class Readiness:
                         continue
                     if data:
                         receive(data)
+                        if len(data) == READ and links.get(fd) is link:
+                            self._epoll.modify(fd, self._interest(fd))  # there may be more: have it told
                     else:
                         link.end_of_stream()
                 else:
@@ -133,16 +159,27 @@ class Readiness:
             except Exception as fault:  # noqa: BLE001  one socket's trouble is not the others'
                 self._complain(fault)
         self._send()
+        return len(events)
 
     def _send(self) -> None:
         self.in_turn = False
         for link in self.queue:
-            data, link.queued = link.queued, b""
-            if data:
-                try:
+            data = link.queued
+            link.queued = b""
+            if not data:
+                continue
+            try:
+                if link.direct and len(data) <= link.most:
+                    if (sent := link.send(data)) < len(data):
+                        link.keep(data, sent)
+                else:
                     link.send_now(data)
-                except Exception as fault:  # noqa: BLE001  as above
-                    self._complain(fault)
+            except link.full:
+                link.keep(data, 0)
+            except OSError as fault:
+                link.lose(fault)
+            except Exception as fault:  # noqa: BLE001  as above
+                self._complain(fault)
         self.queue.clear()
 
     def _complain(self, fault: Exception) -> None:
@@ -150,6 +187,9 @@ class Readiness:
         self._loop.call_exception_handler(told)
 
     def _tell(self, fd: int, event: int) -> None:
+        if event & ~(_INPUT | select.EPOLLOUT) and fd in self._links:
+            del self._links[fd]
+            self._epoll.modify(fd, self._interest(fd))  # from now on its reader, which reads once, is told each time
         if event & _IN and (reader := self._readers.get(fd)):
             reader()
         if event & _OUT and (writer := self._writers.get(fd)):

@@ -42,8 +42,8 @@ class SealedTransport(SocketTransport):
 
     def send_now(self, data: bytes | bytearray | memoryview) -> None:
         """OpenSSL is given one record, or the same bytes again, at a time."""
-        if len(data) > self.piece and self._direct:
-            self._direct = False
+        if len(data) > self.piece and self.direct:
+            self.direct = False
             self._unsent += data
             self._flush()
             self._tell()

@@ -27,7 +27,6 @@ class SocketTransport(asyncio.Transport):
 
     __slots__ = (
         "_closing",
-        "_direct",
         "_eof",
         "_high",
         "_is_full",
@@ -35,15 +34,17 @@ class SocketTransport(asyncio.Transport):
         "_lost",
         "_protocol",
         "_reading",
-        "_send",
         "_sock",
         "_turn",
         "_unsent",
         "_watcher",
         "_watching",
+        "direct",
+        "most",
         "queued",
         "receive",
         "recv",
+        "send",
     )  # fmt: skip
 
     def __init__(
@@ -59,7 +60,8 @@ class SocketTransport(asyncio.Transport):
         self._watcher = turn or self._loop
         self.queued = b""  # written in this turn
         self._sock = sock
-        self._send = sock.send
+        self.send = sock.send
+        self.most = self.piece
         self.recv = sock.recv
         self._unsent = bytearray()
         self._high = _HIGH
@@ -67,7 +69,7 @@ class SocketTransport(asyncio.Transport):
         self._reading = True
         self._watching = False
         self._closing = False
-        self._direct = True  # what is written goes to the socket at once
+        self.direct = True  # what is written goes to the socket at once
         self._eof = False
         self._lost = False
         self._protocol: asyncio.Protocol
@@ -94,9 +96,10 @@ class SocketTransport(asyncio.Transport):
     def _watch(self) -> None:
         if self.is_reading() and not self._lost and not self._watching:
             self._watching = True
-            self._watcher.add_reader(self._sock, self._read)
             if self._turn and self.plain:
-                self._turn.add_link(self._sock, self)
+                self._turn.add_link(self._sock, self._read, self)
+            else:
+                self._watcher.add_reader(self._sock, self._read)
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -144,22 +147,25 @@ class SocketTransport(asyncio.Transport):
 
     def send_now(self, data: bytes | bytearray | memoryview) -> None:
         """Send, now or when the socket takes it."""
-        if not self._direct:
+        if not self.direct:
             self._write_later(data)
             return
-        send = self._send  # a method in a slot is called sooner by a name of its own (Python 3.11)
         try:
-            sent = send(data)
+            sent = self.send(data)
         except self.full:
             sent = 0
         except OSError as fault:
             self.lose(fault)
             return
         if sent < len(data):
-            self._direct = False
-            self._unsent += memoryview(data)[sent:]
-            self._watcher.add_writer(self._sock, self._flush)
-            self._tell()
+            self.keep(data, sent)
+
+    def keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
+        """Of ``data`` only so many bytes could be sent: the others when the socket takes them."""
+        self.direct = False
+        self._unsent += memoryview(data)[sent:]
+        self._watcher.add_writer(self._sock, self._flush)
+        self._tell()
 
     def _write_later(self, data: bytes | bytearray | memoryview) -> None:
         """Behind what waits; what is written after the end goes nowhere."""
@@ -184,7 +190,7 @@ class SocketTransport(asyncio.Transport):
         try:
             while self._unsent:
                 with memoryview(self._unsent) as unsent, unsent[: self.piece] as piece:
-                    sent = self._send(piece)
+                    sent = self.send(piece)
                 del self._unsent[:sent]
         except self.full:
             self._watcher.add_writer(self._sock, self._flush)
@@ -193,7 +199,7 @@ class SocketTransport(asyncio.Transport):
             self.lose(fault)
             return
         self._watcher.remove_writer(self._sock)
-        self._direct = not self._closing and not self._eof
+        self.direct = not self._closing and not self._eof
         self._tell()
         if self._closing:
             self.lose(None)
@@ -220,7 +226,7 @@ class SocketTransport(asyncio.Transport):
         if not self._eof and not self._closing:
             self.send_queued()
             self._eof = True
-            self._direct = False
+            self.direct = False
             if not self._unsent:
                 self._shut()
 
@@ -238,7 +244,7 @@ class SocketTransport(asyncio.Transport):
             return
         self.send_queued()
         self._closing = True
-        self._direct = False
+        self.direct = False
         self._unwatch()
         if not self._lost and not self._unsent:
             self.lose(None)
@@ -253,7 +259,7 @@ class SocketTransport(asyncio.Transport):
         if self._lost:
             return
         self._lost = self._closing = True
-        self._direct = False
+        self.direct = False
         self._unwatch()
         self._watcher.remove_writer(self._sock)
         self._say_goodbye(fault)

@@ -74,7 +74,7 @@ async def test_what_is_written_in_a_turn_is_sent_together(sockets: Sockets) -> N
         sent.append(data)
         return len(data)
 
-    end.transport._send = send  # type: ignore[assignment]  # to see the pieces
+    end.transport.send = send  # type: ignore[assignment]  # to see the pieces
     echoes = [Echo(to=end, turn=turn), Echo(to=end, turn=turn)]
     for sock, echo in zip((one, other), echoes, strict=True):
         SocketTransport(sock, echo, turn)
@@ -176,7 +176,7 @@ async def test_one_that_cannot_be_sent_to_keeps_no_other_waiting(sockets: Socket
     wrong, right = Echo(), Echo()
     SocketTransport(bad, wrong, turn)
     SocketTransport(good, right, turn)
-    wrong.transport._send = send  # type: ignore[assignment]
+    wrong.transport.send = send  # type: ignore[assignment]
     peer_bad.send(b"x")
     peer_good.send(b"y")
     assert await heard(peer_good, 1) == b"y"

@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -105,6 +106,37 @@ async def test_bytes_both_ways(pair: Pair) -> None:
     assert max(pair.ours.helpings) <= READ
     pair.ours.transport.write(b"hello")
     assert pair.peer.recv(100) == b"hello"
+
+
+@pytest.mark.parametrize("size", [1, READ - 1, READ, READ + 1, 3 * READ])
+async def test_the_end_at_once(pair: Pair, size: int) -> None:
+    """What came before it is heard whole, and then the end, though the kernel may tell of both only once."""
+    pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**18)
+    assert pair.peer.send(LARGE[:size]) == size
+    pair.peer.close()
+    await until(lambda: "lost" in pair.ours.told)
+    assert pair.ours.got == LARGE[:size]
+    assert pair.ours.told == ["eof", "lost"]
+
+
+@pytest.mark.parametrize("size", [READ - 1, READ, 3 * READ, 3 * READ + 1])
+async def test_more_than_a_helping(pair: Pair, size: int) -> None:
+    """It is heard whole, though nothing follows; and so is what follows."""
+    for end in (size, 2 * size):
+        await pair.send(LARGE[end - size : end])
+        await until(partial(lambda end: len(pair.ours.got) == end, end))
+    assert pair.ours.got == LARGE[: 2 * size]
+
+
+async def test_hearing_while_what_is_said_waits(pair: Pair) -> None:
+    """A peer that takes nothing is heard, and when it has taken all as well."""
+    pair.ours.transport.write(LARGE)
+    for said in (b"one", b"two"):
+        await pair.send(said)
+        await until(partial(pair.ours.got.endswith, said))
+    assert await pair.receive(len(LARGE)) == LARGE
+    await pair.send(b"three")
+    await until(lambda: pair.ours.got == b"onetwothree")
 
 
 async def test_what_does_not_fit_waits(pair: Pair) -> None:
