@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from tests.actors.daemon import Daemon, executable
 from tests.actors.process import Process
 
 SECRET = "geheim-0815-geheim"
+ALONE = ("unshare", "--user", "--map-root-user", "--net")  # where nobody has the port that is asked by default
 LOGGED = f"""\
 2026-01-31T12:00:00+0000 gw localctl[1]: fetching ftp://me:geheim-1@origin/{SECRET}.bin?sign=geheim-2
 2026-01-31T12:00:00+0000 gw localctl[1]: Authorization: Basic TEMtMDAwMTpnZWhlaW0tMDgxNS1nZWhlaW0=
@@ -34,9 +36,11 @@ def programs(folder: Path) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-async def bundle(cwd: Path, *arguments: str, path: str) -> tuple[int, list[str], list[str]]:
+async def bundle(
+    cwd: Path, *arguments: str, path: str, wrapper: Sequence[str] = ()
+) -> tuple[int, list[str], list[str]]:
     """Run it there; its exit status and what it said."""
-    command = ["env", "-C", str(cwd), f"PATH={path}", str(executable()), "bundle", *arguments]
+    command = [*wrapper, "env", "-C", str(cwd), f"PATH={path}", str(executable()), "bundle", *arguments]
     run = await Process.start(command)
     return await run.over(), run.out, run.err
 
@@ -96,7 +100,9 @@ async def test_of_one_that_does_not_run_with_a_broken_configuration(tmp_path: Pa
         f'[controller\nidentity = "LC"\n[csms]\nbasic_auth_password = "{SECRET}\n# old: geheim-9\n'
         '[admin]\npassword = "geheim-5"\n'
     )
-    code, out, _ = await bundle(tmp_path, "--config", str(path), "a.tar.gz", path=programs(tmp_path / "bin"))
+    code, out, _ = await bundle(
+        tmp_path, "--config", str(path), "a.tar.gz", path=programs(tmp_path / "bin"), wrapper=ALONE
+    )
     assert code == 0
     texts = unpacked((tmp_path / "a.tar.gz").read_bytes())
     assert secrets_in({**texts, "stdout": "\n".join(out)}) == []
