@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from localctl import late
 from localctl.admin.views import Hands, Views
 from localctl.config import Config
 from localctl.errors import DatabaseDamaged, LocalctlError, StorageError
@@ -170,11 +171,14 @@ class Daemon:
         if self._notifier.watchdog_interval:
             tasks.create_task(self._feed_watchdog(rooms, self._notifier.watchdog_interval), name="watchdog")
         publisher.go_on(snapshot.publications)
+        for pulse in rooms.pulses:
+            pulse.begin()
         self._notifier.ready(f"{self._config.controller.identity} is ready for stations")
         log.info("localctl %s is ready for stations", VERSION)
 
     async def _serve(self, views: Views, hands: Hands) -> None:
         """Have firmware served, and the admin room: stations are relayed by now, while more is loaded."""
+        await late.load()
         await self._listeners.serve(views, hands)
         gc.freeze()  # what is there now lives as long as we do, and is never gone through again
         gc.enable()

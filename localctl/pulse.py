@@ -25,6 +25,10 @@ class Pulse:
         self._last = clock()
         self._lags: deque[float] = deque(maxlen=_WINDOW)
 
+    def begin(self) -> None:
+        """The loop is about to turn: what was before is no lag of it."""
+        self._last = self._clock()
+
     def beat(self) -> None:
         """The loop turned: to be called every INTERVAL_SECONDS."""
         now = self._clock()
@@ -47,6 +51,7 @@ class Pulse:
 
     async def run(self) -> None:
         """Beat for ever on an asyncio loop."""
+        self.begin()
         while True:
             self.beat()
             await asyncio.sleep(INTERVAL_SECONDS)

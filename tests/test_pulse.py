@@ -51,6 +51,16 @@ def test_punctual_loop_is_not_late(pulse: Pulse, clock: SetClock, metrics: Metri
     assert told(metrics) == pytest.approx(0)
 
 
+def test_what_was_before_it_began_is_no_lag(pulse: Pulse, clock: SetClock) -> None:
+    """A loop that begins long after its pulse was made has been neither silent nor late."""
+    clock.now += 30
+    pulse.begin()
+    assert pulse.silent_for() == 0
+    clock.now += INTERVAL_SECONDS
+    pulse.beat()
+    assert pulse.worst() == pytest.approx(0)
+
+
 def test_what_is_usual(pulse: Pulse, clock: SetClock) -> None:
     """One late beat in a hundred is the worst, and is not usual; two are."""
     assert pulse.usual_worst() == 0

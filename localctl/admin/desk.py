@@ -4,11 +4,9 @@ Both are bound at once, so that whoever comes waits. What serves them takes as l
 and is loaded behind it.
 """
 
-import asyncio
 import logging
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from localctl.admin.unix import Place, fits
 from localctl.admin.views import Hands, Views
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from localctl.admin.hand import HandServer
 
 log = logging.getLogger("localctl.listeners")
-
-_LATE: Final = ("localctl.admin.api", "localctl.admin.hand")
 
 
 class Desk:
@@ -56,11 +52,9 @@ class Desk:
         return self._place.path if self._place else None
 
     async def serve(self, views: Views, hands: Hands) -> None:
-        """Load what serves them, and serve."""
+        """Serve them; what for is loaded by now (``late``)."""
         if not self._bound:
             return
-        for module in _LATE:
-            await asyncio.to_thread(import_module, module)
         from localctl.admin.api import AdminServer
         from localctl.admin.guard import Guard
         from localctl.admin.hand import HandServer

@@ -30,8 +30,12 @@ class Place:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sock = bind(path)
-        self._inode = path.stat().st_ino
-        self.sock.listen()
+        try:
+            self._inode = path.stat().st_ino
+            self.sock.listen()
+        except OSError as fault:  # somebody has removed it
+            self.sock.close()
+            raise ListenError(_KEY, str(path), fault.strerror or str(fault)) from fault
 
     def leave(self) -> None:
         """Close it, and remove its file unless that is another's by now."""

@@ -70,8 +70,10 @@ class FtpServer:
         loop = _Loop()
         most = self._most_connections()
         self._server = server = _Listener(bound, self._session_class, loop, most, self._leaving)
-        self._thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
-        self._thread.start()
+        self.pulse.begin()
+        thread = threading.Thread(target=self._run, args=(loop, server), name="serve-ftp", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def reconfigure(self, publish: Publish) -> None:
         """By these from now on, transfers under way as well; a session keeps its own time-out. From any thread."""

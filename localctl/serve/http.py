@@ -1,8 +1,8 @@
 """Serving published files over HTTP or HTTPS: for each a thread of its own with an asyncio loop of its own.
 
 Reading a cold page of an SD card, or the TLS handshakes of many stations at once, block this loop and no other. What
-the thread does is in ``http_loop``, which it loads itself: stations are relayed by then, and who connects meanwhile
-waits.
+the thread does is in ``http_loop``, which is loaded when stations are relayed already (``late``): who connects
+meanwhile waits.
 """
 
 import asyncio
@@ -69,9 +69,11 @@ class HttpServer:
 
     def serve(self) -> None:
         """Serve in a thread, from soon on, what ``bind`` has bound."""
+        self.pulse.begin()
         name = f"serve-{self.pulse.loop}"
-        self._thread = threading.Thread(target=self._run, args=(self._bound,), name=name, daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(self._bound,), name=name, daemon=True)
+        thread.start()
+        self._thread = thread
 
     def reconfigure(self, publish: Publish) -> None:
         """By these from now on, transfers under way as well. From any thread."""
@@ -100,10 +102,10 @@ class HttpServer:
 
     def _run(self, bound: Bound) -> None:
         try:
-            from localctl.serve.http_loop import HttpLoop
-
-            loop = HttpLoop(self._key, self.pulse, self._lending, self._certificate)
             with bound.sock, asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # uvloop has no sendfile
+                from localctl.serve.http_loop import HttpLoop
+
+                loop = HttpLoop(self._key, self.pulse, self._lending, self._certificate)
                 runner.run(loop.run(bound, self._ready))
         except Exception as fault:  # noqa: BLE001  a thread has nobody to tell; the daemon sees its pulse stop
             _log.exception("The HTTP server has ended")

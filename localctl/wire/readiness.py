@@ -5,7 +5,8 @@ loop watches one thing, an epoll of ours, and a turn goes through what is ready 
 What is written in a round is sent at its end, all together: whoever is sent to is woken once, not for each message.
 
 What a turn reads itself is watched edge-triggered (epoll(7)): the kernel does not look again at each socket that was
-ready. A read of fewer bytes than there is room for has taken all; any other end is left to the socket's own reader.
+ready. A read of fewer bytes than there is room for has taken all; where the kernel tells of anything else, the end or
+urgent data, the socket's own reader is told each time from then on.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ READ: Final = 16 * 1024  # the most that malloc gives quickly; asyncio's 256 KiB
 MOST: Final = 256  # events of a turn, so that the loop's other work is not late
 _MANY: Final = 8  # events of a round after which another is likely to find more
 _INPUT: Final = select.EPOLLIN
-_EDGE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_EDGE: Final = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
 _IN: Final = ~select.EPOLLOUT  # an error, too, is for whoever reads
 _OUT: Final = ~select.EPOLLIN
 
@@ -149,9 +150,9 @@ class Readiness:
                         link.lose(fault)
                         continue
                     if data:
-                        receive(data)
-                        if len(data) == READ and links.get(fd) is link:
+                        if len(data) == READ:
                             self._epoll.modify(fd, self._interest(fd))  # there may be more: have it told
+                        receive(data)
                     else:
                         link.end_of_stream()
                 else:

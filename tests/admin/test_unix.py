@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from localctl.admin import unix
 from localctl.admin.unix import LONGEST, Place, bind, fits
 from localctl.errors import ListenError
+from tests.serve.conftest import no_descriptor_lost
 
 
 def test_who_may_connect(tmp_path: Path) -> None:
@@ -62,6 +64,19 @@ def test_leaving(tmp_path: Path) -> None:
     (tmp_path / "other").replace(place.path)
     place.leave()
     assert place.path.read_text() == "mine"
+
+
+def test_one_that_is_gone_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody removed it before it listened: that is said, and nothing is left."""
+
+    def bound(path: Path) -> socket.socket:
+        sock = bind(path)
+        path.unlink()
+        return sock
+
+    monkeypatch.setattr(unix, "bind", bound)
+    with no_descriptor_lost(), pytest.raises(ListenError, match="No such file or directory"):
+        Place(tmp_path / "s")
 
 
 def test_where_no_socket_can_be(tmp_path: Path) -> None:

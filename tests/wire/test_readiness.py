@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from localctl.wire.readiness import MOST, Readiness
+from localctl.wire.readiness import MOST, READ, Readiness
 from localctl.wire.transport import SocketTransport
 
 
@@ -122,6 +122,22 @@ async def test_one_that_fails_ends_no_other(sockets: Sockets) -> None:
     assert told == [fault]
     for each in (wrong, right):
         each.transport.abort()
+    await asyncio.sleep(0)
+    turn.close()
+
+
+async def test_one_that_fails_is_told_what_is_left(sockets: Sockets) -> None:
+    """Of more than a helping the rest comes all the same."""
+    turn, told = Readiness(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    sock, peer = sockets()
+    echo = Echo(fault=ZeroDivisionError())
+    SocketTransport(sock, echo, turn)
+    peer.send(bytes(READ + 1))
+    async with asyncio.timeout(20):
+        while len(told) < 2:  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.001)
+    echo.transport.abort()
     await asyncio.sleep(0)
     turn.close()
 

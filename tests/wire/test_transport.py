@@ -128,6 +128,16 @@ async def test_more_than_a_helping(pair: Pair, size: int) -> None:
     assert pair.ours.got == LARGE[: 2 * size]
 
 
+async def test_urgent_data_holds_nothing_back(pair: Pair) -> None:
+    """What stands behind it is heard, though a read ends at it, and what follows."""
+    pair.peer.send(b"hello")
+    pair.peer.send(b"!", socket.MSG_OOB)
+    pair.peer.send(b"world")
+    await until(partial(pair.ours.got.endswith, b"world"))
+    await pair.send(b", again")
+    await until(partial(pair.ours.got.endswith, b"again"))
+
+
 async def test_hearing_while_what_is_said_waits(pair: Pair) -> None:
     """A peer that takes nothing is heard, and when it has taken all as well."""
     pair.ours.transport.write(LARGE)

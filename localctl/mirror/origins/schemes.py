@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from localctl.config import Firmware
+from localctl.errors import OriginFailed
 from localctl.mirror.origins.ftp import FtpOrigin
 from localctl.mirror.origins.sink import Sink
 from localctl.store.records import Resume
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Origins:
     """A client for every scheme of ``admission.SCHEMES``. ``close`` ends it.
 
-    That for HTTP is loaded when it is needed: most starts have nothing to fetch, and stations to relay.
+    That for HTTP is loaded behind READY (``late``), or here, where a download that a restart broke off goes on before.
     """
 
     def __init__(self, settings: Firmware, tls: Tls, user_agent: str) -> None:
@@ -47,7 +48,10 @@ class Origins:
         await (self._ftp if is_ftp else await self._over_http()).fetch(location, resume, sink)
 
     async def _over_http(self) -> "HttpOrigin":
-        await asyncio.to_thread(import_module, "localctl.mirror.origins.http")
+        try:
+            await asyncio.to_thread(import_module, "localctl.mirror.origins.http")
+        except OSError as fault:
+            raise OriginFailed(f"what fetches over HTTP cannot be loaded: {fault.strerror}") from fault
         from localctl.mirror.origins.http import HttpOrigin
 
         if self._http is None:
