@@ -2,7 +2,8 @@
 
 A loop wraps each event of each socket in objects of its own, which costs more than to pass a short message on. Here the
 loop watches one thing, an epoll of ours, and a turn goes through what is ready in it, round by round while much is.
-What is written in a round is sent at its end, all together: whoever is sent to is woken once, not for each message.
+What is written in a round is sent at its end, all together: whoever is sent to is woken once, not for each message. A
+round is small: what it has read is still in the core's nearest cache when it is sent.
 
 What a turn reads itself is watched edge-triggered (epoll(7)): the kernel does not look again at each socket that was
 ready. A read of fewer bytes than there is room for has taken all; where the kernel tells of anything else, the end or
@@ -18,6 +19,7 @@ from typing import ClassVar, Final, Protocol
 
 READ: Final = 16 * 1024  # the most that malloc gives quickly; asyncio's 256 KiB cost more than the system call
 MOST: Final = 256  # events of a turn, so that the loop's other work is not late
+EACH: Final = 32  # events of a round: what they bring is still in the core's cache when it is sent
 _MANY: Final = 8  # events of a round after which another is likely to find more
 _INPUT: Final = select.EPOLLIN
 _EDGE: Final = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
@@ -137,7 +139,7 @@ class Readiness:
         links = self._links
         self.in_turn = True
         self.at = time.time()
-        events = self._epoll.poll(0, most)
+        events = self._epoll.poll(0, min(most, EACH))
         for fd, event in events:
             try:
                 if event == _INPUT and (link := links.get(fd)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from localctl.wire.readiness import MOST, READ, Readiness
+from localctl.wire.readiness import EACH, MOST, READ, Readiness
 from localctl.wire.transport import SocketTransport
 
 
@@ -92,6 +92,29 @@ async def test_what_is_written_in_a_turn_is_sent_together(sockets: Sockets) -> N
     await asyncio.sleep(0)
     turn.close()
     peer_sink.close()
+
+
+async def test_what_a_round_holds_is_sent_before_more_is_read(sockets: Sockets) -> None:
+    """Of more senders than a round holds, what the first have said has left before the others are read."""
+    turn, more = Readiness(), 5
+    sink, _peer = sockets()
+    end, sent = Echo(turn=turn), list[int]()
+    SocketTransport(sink, end, turn)
+
+    def send(data: bytes) -> int:
+        sent.append(len(data))
+        return len(data)
+
+    end.transport.send = send  # type: ignore[assignment]  # to see the pieces
+    for _ in range(EACH + more):
+        sock, peer = sockets()
+        SocketTransport(sock, Echo(to=end, turn=turn), turn)
+        peer.send(b"x")
+    async with asyncio.timeout(20):
+        while sum(sent) < EACH + more:
+            await asyncio.sleep(0)
+    assert sent == [EACH, more]
+    turn.close()
 
 
 async def test_outside_a_turn_it_is_sent_at_once(sockets: Sockets) -> None:
