@@ -182,6 +182,17 @@ async def test_exposure() -> None:
     assert float(score) <= 1.1
 
 
+async def test_messages_go_before_downloads(place: Place) -> None:
+    """The main loop's thread has the unit's priority, those that serve and all others an ordinary one."""
+    await place.published(b"firmware")
+    main = await pid()
+    rows = (await run(f"ps -L -o tid=,ni=,cls=,comm= -p {main}")).splitlines()
+    [(nice, policy)] = [tuple(row.split()[1:3]) for row in rows if row.split()[0] == main]
+    others = {tuple(row.split()[1:3]) for row in rows if row.split()[0] != main}
+    assert (nice, policy) == ("-10", "TS")
+    assert others == {("0", "TS")}
+
+
 async def test_whole_job(place: Place) -> None:
     """A station is relayed; a file is published, fetched over HTTP on 80 and FTP on 21, and withdrawn."""
     body = firmware(3_000_000).body
