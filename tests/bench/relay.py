@@ -18,7 +18,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tests.actors.daemon import executable
-from tests.bench.measure import ON_CLIENT_CORE, cpu, make_file
+from tests.bench.awake import awake
+from tests.bench.measure import ON_CLIENT_CORE, ON_SERVER_CORE, cpu, make_file
 from tests.bench.relay_load import Load, Rate, Trips, build
 from tests.bench.relay_memory import KINDS, weight
 from tests.bench.relay_proxies import PROXIES, UVLOOP, is_missing
@@ -108,7 +109,8 @@ class Bench:
         async def sample(name: str) -> Added:
             proxy = self._proxies[name]
             await self._load.open(proxy.port, stations, SIZES[0])  # while nobody is in their way
-            async with downloads(proxy.files[protocol] + self._file if protocol else "", DOWNLOADS):
+            url = proxy.files[protocol] + self._file if protocol else ""
+            async with awake(ON_SERVER_CORE, ON_CLIENT_CORE), downloads(url, DOWNLOADS):
                 through = await self._trips()
                 await self._load.open(self._load.port, stations, SIZES[0])
                 direct = await self._trips()

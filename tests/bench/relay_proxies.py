@@ -20,6 +20,8 @@ from tests.actors.process import Process
 from tests.bench.relay_setting import Proxy, Setting
 
 UVLOOP: Final = "localctl+uvloop"
+# As localctl.service has it: the main loop's thread goes before the others, which begin at 0.
+_AS_THE_UNIT: Final = ("nice", "-n", "-10", "chrt", "--reset-on-fork", "--other", "0")
 _PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 _NGINX: Final = """
 daemon off;
@@ -99,7 +101,8 @@ async def localctl(loop: str, setting: Setting) -> AsyncIterator[Proxy | None]:
     if setting.tls:
         overrides["csms"] = {"ca_file": str(setting.certificates.roots)}
     folder = setting.folder / f"localctl-{loop}"
-    daemon = Daemon(folder, f"{setting.csms_url}/ocpp", overrides, wrapper=setting.on, environ={"LOCALCTL_LOOP": loop})
+    wrapper = (*setting.on, *_AS_THE_UNIT)
+    daemon = Daemon(folder, f"{setting.csms_url}/ocpp", overrides, wrapper=wrapper, environ={"LOCALCTL_LOOP": loop})
     async with daemon:
         listeners = await _listeners(daemon)
         if not listeners:

@@ -59,13 +59,17 @@ class Proxy:
 
 @asynccontextmanager
 async def downloads(url: str, how_many: int) -> AsyncIterator[None]:
-    """Clients that fetch ``url`` all the time, if it is any; stations with messages go before them."""
+    """Clients that fetch ``url`` all the time, if it is any; stations with messages and the kernel go before them."""
     if not url:
         yield
         return
     command = (*ON_CLIENT_CORE, "nice", "-n", "19", sys.executable, "-m", "tests.bench.load", url)
-    run = await asyncio.create_subprocess_exec(*command, str(how_many), "3600", stdout=asyncio.subprocess.PIPE)
+    run = await asyncio.create_subprocess_exec(
+        *command, str(how_many), "3600", stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
     try:
+        with suppress(OSError):  # the kernel has no groups by session, in which nice holds only among themselves
+            Path(f"/proc/{run.pid}/autogroup").write_text("19", encoding="ascii")
         assert run.stdout is not None
         assert await run.stdout.readline() == b"go\n"
         yield
